@@ -1,0 +1,145 @@
+//! What a signal does to a strategy: the table of decisions as one pure function.
+
+use rust_decimal::Decimal;
+
+use crate::alert::{Action, ExitPercent, Intention};
+use crate::code::Code;
+use crate::money::{Qty, SignedQty};
+use crate::order::Side;
+use crate::position::PositionSide;
+use crate::strategy::{Behavior, OnOppositeEntry};
+
+/// Everything a decision depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation {
+    /// The signal's action.
+    pub action: Action,
+    /// What the signal's comment makes of it.
+    pub intention: Intention,
+    /// The strategy's settings.
+    pub behavior: Behavior,
+    /// The strategy's position, from its own fills.
+    pub net_qty: SignedQty,
+    /// What the strategy's working orders may still do.
+    pub working: Working,
+    /// The most that the broker can still explain of this position; `None` where the broker has not been asked.
+    pub explained: Option<Qty>,
+    /// The instrument's lot step.
+    pub lot_size: Qty,
+}
+
+/// Quantities that may still fill.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Working {
+    /// In orders that open or grow a position.
+    pub entries: Qty,
+    /// In orders that shrink it.
+    pub exits: Qty,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Open or grow a position.
+    Enter {
+        /// Which way.
+        side: Side,
+        /// How much.
+        qty: Qty,
+    },
+    /// Shrink or close a position.
+    Exit {
+        /// Which way.
+        side: Side,
+        /// How much.
+        qty: Qty,
+    },
+    /// Close the position, wait for the fill, then decide the entry anew from flat.
+    Reverse {
+        /// The side of both orders.
+        side: Side,
+        /// How much to exit first.
+        exit_qty: Qty,
+    },
+    /// Nothing, and why.
+    Skip(Code),
+}
+
+/// The table of design.md section 3.
+#[must_use]
+pub fn decide(situation: &Situation) -> Decision {
+    let side = situation.action.side();
+    match (PositionSide::of(situation.net_qty), situation.intention) {
+        (PositionSide::Flat, Intention::Exit(_)) => Decision::Skip(Code::NothingToExit),
+        (PositionSide::Flat, Intention::Bare)
+            if side == Side::Sell && !situation.behavior.bare_sell_opens_short =>
+        {
+            Decision::Skip(Code::NothingToExit)
+        }
+        (PositionSide::Flat, _) => enter(situation, side),
+        (held, intention) if side == adding_side(held) => match intention {
+            Intention::Exit(_) => Decision::Skip(Code::ExitSideMismatch),
+            Intention::Bare | Intention::Entry => enter(situation, side),
+        },
+        (_, Intention::Exit(percent)) => exit(situation, side, percent),
+        (_, Intention::Bare) => exit(situation, side, ExitPercent::ALL),
+        (_, Intention::Entry) => match situation.behavior.on_opposite_entry {
+            OnOppositeEntry::Exit => exit(situation, side, ExitPercent::ALL),
+            OnOppositeEntry::Reverse => match exit(situation, side, ExitPercent::ALL) {
+                Decision::Exit { side, qty } => Decision::Reverse { side, exit_qty: qty },
+                other => other,
+            },
+        },
+    }
+}
+
+/// The most of a position that the broker can still explain (design.md section 3): for a long, the account's net
+/// position plus what other strategies are short there, less what is already being sold; mirrored for a short.
+///
+/// `exits_working` is the quantity of every working order, of any strategy on the account, on the exit's side.
+#[must_use]
+pub fn explained(held: PositionSide, venue_net: SignedQty, others_opposite: Qty, exits_working: Qty) -> Qty {
+    let toward_us = match held {
+        PositionSide::Short => -venue_net,
+        PositionSide::Long | PositionSide::Flat => venue_net,
+    };
+    let total = toward_us.0.saturating_add(others_opposite.0).max(Decimal::ZERO);
+    Qty(total).less(exits_working)
+}
+
+const fn adding_side(held: PositionSide) -> Side {
+    match held {
+        PositionSide::Short => Side::Sell,
+        PositionSide::Long | PositionSide::Flat => Side::Buy,
+    }
+}
+
+/// An entry of the configured quantity, cut to the room left below the limit.
+fn enter(situation: &Situation, side: Side) -> Decision {
+    let behavior = &situation.behavior;
+    let room = behavior.max_position.less(situation.net_qty.abs()).less(situation.working.entries);
+    if room.is_zero() {
+        return Decision::Skip(Code::PositionLimit);
+    }
+    let qty = behavior.quantity.at_most(room).floor_to_lot(situation.lot_size);
+    match (qty.is_zero(), behavior.quantity.floor_to_lot(situation.lot_size).is_zero()) {
+        (true, true) => Decision::Skip(Code::QuantityBelowLot),
+        (true, false) => Decision::Skip(Code::PositionLimit),
+        (false, _) => Decision::Enter { side, qty },
+    }
+}
+
+/// An exit of a part of the position: rounded up to the lot, then clamped to what is left after exits already working
+/// and to what the broker can still explain.
+fn exit(situation: &Situation, side: Side, percent: ExitPercent) -> Decision {
+    let position = situation.net_qty.abs();
+    let share =
+        position.0.saturating_mul(percent.get()).checked_div(Decimal::ONE_HUNDRED).unwrap_or(position.0);
+    let left = position.less(situation.working.exits);
+    if left.is_zero() {
+        return Decision::Skip(Code::ExitAlreadyWorking);
+    }
+    let qty = Qty(share).ceil_to_lot(situation.lot_size).at_most(left);
+    let qty = situation.explained.map_or(qty, |explained| qty.at_most(explained));
+    if qty.is_zero() { Decision::Skip(Code::NotAtBroker) } else { Decision::Exit { side, qty } }
+}

@@ -1,0 +1,20 @@
+//! What the engine needs from outside, as traits.
+//!
+//! Every adapter of a trait passes that trait's conformance suite in `atomik-testkit`. No trait has default methods that
+//! pretend.
+
+pub mod broker;
+pub mod clock;
+pub mod directory;
+pub mod history;
+pub mod journal;
+pub mod operations;
+pub mod store;
+
+pub use broker::{Broker, BrokerConnector};
+pub use clock::{Clock, SystemClock};
+pub use directory::Directory;
+pub use history::History;
+pub use journal::Journal;
+pub use operations::Operations;
+pub use store::{Page, PageRequest, Store, StoreError};

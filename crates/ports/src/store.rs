@@ -1,0 +1,61 @@
+//! What all of a store's parts share.
+
+use crate::directory::Directory;
+use crate::history::History;
+use crate::journal::Journal;
+use crate::operations::Operations;
+
+/// A whole store: the four parts over one database.
+pub trait Store: Journal + Directory + History + Operations {}
+
+impl<T: Journal + Directory + History + Operations> Store for T {}
+
+/// Why a store did not do what it was asked. Whatever the error, nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such row, or it belongs to somebody else.
+    #[error("not found")]
+    NotFound,
+    /// A value that must be unique is taken.
+    #[error("{0} is taken")]
+    Taken(&'static str),
+    /// A plan's limit is reached.
+    #[error("the limit of {limit} is reached")]
+    LimitReached {
+        /// The limit.
+        limit: u32,
+    },
+    /// This installation takes no new users.
+    #[error("registration is closed")]
+    RegistrationClosed,
+    /// The row cannot be removed while something depends on it.
+    #[error("{0}")]
+    InUse(&'static str),
+    /// The store cannot be read or written now: disk full, read-only, I/O error, shut down.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// The store holds what it must not hold.
+    #[error("the store is corrupt: {0}")]
+    Corrupt(String),
+}
+
+/// The most rows one page may have.
+pub const MAX_PAGE: u32 = 200;
+
+/// Which part of a list is wanted. Lists are newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// How many rows, 1 to [`MAX_PAGE`].
+    pub limit: u32,
+    /// Only rows with a smaller key than this: where the last page ended.
+    pub before: Option<i64>,
+}
+
+/// Part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows, newest first.
+    pub items: Vec<T>,
+    /// Where the next page starts; `None` at the end.
+    pub next: Option<i64>,
+}
