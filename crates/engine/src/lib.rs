@@ -1,1 +1,15 @@
+//! What turns a request into a recorded fill: intake, planning, submission, recovery.
+//!
+//! Decisions are pure (`lane::state`, and `atomik-domain`); thin runners record, then perform, then feed the results back.
 
+pub mod engine;
+pub mod events;
+pub mod explain;
+pub mod intake;
+pub mod settings;
+
+pub use engine::{AccountState, AccountStatus, Engine, EngineParts, FlattenReport, Readiness, StartError};
+pub use events::{Event, EventBody, EventLog, Subscription};
+pub use explain::{Explanation, StrategyExplanation};
+pub use intake::{Answer, Inbound};
+pub use settings::EngineSettings;

@@ -1,0 +1,3 @@
+//! The `atomik` program.
+
+fn main() {}
