@@ -1,15 +1,32 @@
 //! The engine's face: what the rest of the program asks of it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use atomik_domain::{BrokerAccountId, BrokerId, Code, SignalId, StrategyId, UnixMicros, UserId, WebhookId};
+use atomik_domain::{
+    Action, BrokerAccountId, BrokerId, Code, SignalId, StrategyId, UnixMicros, UserId, WebhookId,
+};
+use atomik_ports::journal::{NewSignal, Receipt, SignalSource};
 use atomik_ports::{Broker, BrokerConnector, Clock, Store, StoreError};
+use tokio::sync::watch;
 
+use crate::accounts::Accounts;
+use crate::committer::{Committer, NotStored};
 use crate::events::EventLog;
-use crate::explain::Explanation;
-use crate::intake::{Answer, Inbound};
+use crate::explain::{self, Explanation};
+use crate::housekeeping;
+use crate::intake::{Answer, Inbound, Intake};
+use crate::lane::{self, LaneKey};
+use crate::lanes::Lanes;
+use crate::meters::Meters;
+use crate::recovery;
+use crate::registry::Registry;
 use crate::settings::EngineSettings;
+use crate::ticks::Ticks;
+use crate::work::Work;
 
 /// What an engine is made of.
 pub struct EngineParts {
@@ -89,35 +106,80 @@ pub struct FlattenReport {
 
 /// The engine.
 pub struct Engine {
-    parts: EngineParts,
-    events: EventLog,
+    work: Arc<Work>,
+    intake: Intake,
+    accounts: Arc<Accounts>,
+    lanes: Arc<Lanes>,
+    stopping: AtomicBool,
+    stop: watch::Sender<bool>,
 }
 
-#[allow(unused_variables, clippy::todo, clippy::unused_async)]
 impl Engine {
-    /// Loads what is kept in memory, resolves what the last run left unfinished, and starts working.
+    /// Loads what is kept in memory, puts what the last run left unfinished into lanes, and starts working. Orders whose
+    /// fate is open are looked up at their venues as soon as those are connected.
     ///
     /// # Errors
     /// [`StartError`] where the store cannot be read.
     pub async fn start(parts: EngineParts) -> Result<Arc<Self>, StartError> {
-        todo!()
+        let EngineParts { store, clock, connectors, settings } = parts;
+        let registry = Arc::new(Registry::load(Arc::clone(&store)).await?);
+        let unfinished = store.unfinished_work().await?;
+        let (stop, stopped) = watch::channel(false);
+        let (committer, commits) =
+            Committer::new(Arc::clone(&store), Arc::clone(&clock), settings.max_waiting_deliveries);
+        let run = u64::try_from(clock.now().0).unwrap_or_default();
+        let work = Arc::new(Work {
+            installation: store.installation(),
+            store,
+            clock,
+            connectors,
+            settings,
+            registry,
+            committer,
+            events: Arc::new(EventLog::new(run)),
+            meters: Arc::new(Meters::default()),
+            ticks: Ticks::start(),
+            stop: stopped,
+            tally: Mutex::default(),
+        });
+        let accounts = Arc::new(Accounts::default());
+        let lanes = Lanes::new(Arc::clone(&work), Arc::clone(&accounts));
+        let dispatch = Arc::clone(&lanes);
+        tokio::spawn(commits.run(move |signal, id, stored_at| dispatch.dispatch(&signal, id, stored_at)));
+        for account in work.registry.broker_accounts() {
+            accounts.set(&work, &lanes, account.id, Some(account));
+        }
+        let (seeds, settled) = recovery::seeds(unfinished, &work.registry, work.clock.now());
+        if !settled.is_empty() {
+            work.committer.record(Box::new(settled)).await?;
+        }
+        seeds.into_iter().for_each(|(key, seed)| lanes.restore(key, seed));
+        let intake = Intake::new(&work);
+        let engine = Arc::new(Self { work, intake, accounts, lanes, stopping: AtomicBool::new(false), stop });
+        housekeeping::start(&engine);
+        Ok(engine)
     }
 
     /// Puts a request through the receiver's checks and stores it.
     pub async fn receive(&self, inbound: Inbound) -> Answer {
-        todo!()
+        if self.stopping.load(Ordering::Acquire) {
+            let (code, detail) =
+                (Code::Overloaded, "The server is restarting; send the alert again".to_owned());
+            return Answer::Refused { status: 503, code, detail, retry_after_s: Some(1) };
+        }
+        self.intake.receive(inbound).await
     }
 
     /// Notes a request that transport refused (method, size, time), in the webhook's log where the token is known.
     pub fn note_refusal(
         &self,
         token: &str,
-        remote_ip: std::net::IpAddr,
+        remote_ip: IpAddr,
         received_at: UnixMicros,
         status: u16,
         code: Code,
     ) {
-        todo!()
+        self.intake.note_refusal(token, remote_ip, received_at, status, code);
     }
 
     /// Lets the engine see what was just changed in the directory. Call it after every such change and before
@@ -126,7 +188,10 @@ impl Engine {
     /// # Errors
     /// The store's.
     pub async fn refresh(&self) -> Result<(), StoreError> {
-        todo!()
+        for (id, account) in self.work.registry.catch_up().await? {
+            self.accounts.set(&self.work, &self.lanes, id, account);
+        }
+        Ok(())
     }
 
     /// What a payload would do now.
@@ -139,59 +204,133 @@ impl Engine {
         webhook_id: WebhookId,
         body: &[u8],
     ) -> Result<Explanation, StoreError> {
-        todo!()
+        self.work.registry.webhook(user_id, webhook_id).ok_or(StoreError::NotFound)?;
+        let strategies = self.work.registry.active_strategies(webhook_id);
+        Ok(explain::explain(&self.work, &self.lanes, &self.accounts, &strategies, body).await)
     }
 
-    /// Cancels what works on an account and exits every strategy's position there.
+    /// Cancels the entries that work on an account, and exits every strategy's position there.
     ///
     /// # Errors
-    /// `NotFound` where the account is not the user's.
+    /// `NotFound` where the account is not the user's; the store's where an exit could not be stored.
     pub async fn flatten(
         &self,
         user_id: UserId,
         account_id: BrokerAccountId,
     ) -> Result<FlattenReport, StoreError> {
-        todo!()
+        let account = self.work.registry.broker_account(account_id);
+        account.filter(|account| account.user_id == user_id).ok_or(StoreError::NotFound)?;
+        self.lanes.tell(account_id, || lane::Event::CancelWorking);
+        let mut signals = Vec::new();
+        for strategy in self.work.registry.strategies_on(account_id) {
+            let key = LaneKey { broker_account_id: account_id, symbol: strategy.symbol.clone() };
+            let (position, _, _) = self.lanes.strategy(&key, strategy.id);
+            if position.net_qty.is_zero() {
+                continue;
+            }
+            let action = if position.net_qty.is_long() { Action::Sell } else { Action::Buy };
+            let signal = NewSignal {
+                user_id,
+                webhook_id: strategy.webhook_id,
+                source: SignalSource::Flatten,
+                received_at: self.now(),
+                action,
+                comment: Some("EXIT_ALL".to_owned()),
+                price: None,
+                quantity: None,
+                symbol: None,
+                notes: vec!["a person asked for the account to be flattened".to_owned()],
+                remote_ip: None,
+                payload: String::new(),
+                repeat: None,
+                targets: vec![strategy.id],
+            };
+            match self.work.committer.store_signal(signal, self.work.settings.store_timeout).await {
+                Ok(Receipt::Stored { signal_id }) => signals.push((strategy.id, signal_id)),
+                Ok(_) => {}
+                Err(NotStored::Store(error)) => return Err(error),
+                Err(NotStored::Overloaded) => {
+                    return Err(StoreError::Unavailable("too much waits".to_owned()));
+                }
+            }
+        }
+        Ok(FlattenReport { signals })
     }
 
     /// How an account stands.
     #[must_use]
     pub fn account_status(&self, account_id: BrokerAccountId) -> AccountStatus {
-        todo!()
+        let Some(link) = self.accounts.link(account_id) else {
+            return AccountStatus { state: AccountState::Connecting, detail: None, reconciled_at: None };
+        };
+        let mut status = link.status();
+        let differing = self.lanes.differing(account_id);
+        if status.state == AccountState::Ready && !differing.is_empty() {
+            let symbols: Vec<_> = differing.iter().map(|key| key.symbol.as_str()).collect();
+            status.state = AccountState::BooksDiffer;
+            status.detail = Some(format!(
+                "The broker's position differs from the strategies' in {}; entries there are denied.",
+                symbols.join(", ")
+            ));
+        }
+        status
     }
 
     /// An account's connection, where it has one.
     #[must_use]
     pub fn broker(&self, account_id: BrokerAccountId) -> Option<Arc<dyn Broker>> {
-        todo!()
+        self.accounts.link(account_id).and_then(|link| link.broker())
     }
 
     /// The venues.
     #[must_use]
     pub fn connectors(&self) -> &BTreeMap<BrokerId, Arc<dyn BrokerConnector>> {
-        &self.parts.connectors
+        &self.work.connectors
     }
 
     /// What just happened.
     #[must_use]
     pub fn events(&self) -> &EventLog {
-        &self.events
+        &self.work.events
     }
 
     /// What time it is.
     #[must_use]
     pub fn now(&self) -> UnixMicros {
-        self.parts.clock.now()
+        self.work.clock.now()
     }
 
     /// Whether the program can do its job.
     pub async fn readiness(&self) -> Readiness {
-        todo!()
+        Readiness {
+            store: self.work.store.check().await.map_err(|error| error.to_string()),
+            books_reconciled: self.lanes.reconciled(),
+            stopping: self.stopping.load(Ordering::Acquire),
+        }
     }
 
-    /// Takes no new work, finishes what was accepted, and returns when all of it is recorded. Orders that still work at
-    /// a venue stay there; the next start finds them.
-    pub async fn stop(&self) {
-        todo!()
+    /// Takes no new work, finishes what was accepted and can be finished, and returns when it is recorded, or after
+    /// `patience`. What is left (orders that still work at a venue, accounts without a connection) is found by the next
+    /// start.
+    pub async fn stop(&self, patience: Duration) {
+        self.stopping.store(true, Ordering::Release);
+        let drained = async {
+            while self.work.committer.waiting() > 0 || !self.lanes.idle() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(patience, drained).await.is_err() {
+            tracing::warn!("stopping with work left for the next start");
+        }
+        self.stop.send_replace(true);
+        self.lanes.close();
+    }
+
+    pub(crate) fn work(&self) -> &Arc<Work> {
+        &self.work
+    }
+
+    pub(crate) fn lanes(&self) -> &Arc<Lanes> {
+        &self.lanes
     }
 }

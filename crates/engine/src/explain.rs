@@ -1,7 +1,19 @@
 //! What would each strategy do about a payload now? Trades nothing.
 
 use atomik_domain::alert::Action;
-use atomik_domain::{BrokerAccountId, Code, Qty, Side, SignedQty, StrategyId, Symbol};
+use atomik_domain::gate::Circumstances;
+use atomik_domain::planner::{self, Decision, Situation};
+use atomik_domain::position::PositionSide;
+use atomik_domain::{
+    Alert, BrokerAccountId, ClientOrderId, Code, Gate, Intention, OrderRequest, OrderType, Qty, Side,
+    SignalId, SignedQty, Strategy, StrategyId, Symbol, TimeInForce,
+};
+use rust_decimal::Decimal;
+
+use crate::accounts::Accounts;
+use crate::lane::{LaneKey, View};
+use crate::lanes::Lanes;
+use crate::work::Work;
 
 /// What a payload means and what would come of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,4 +57,176 @@ pub struct StrategyExplanation {
     pub code: Option<Code>,
     /// All of it in one English sentence.
     pub sentence: String,
+}
+
+/// What a body would do now, on each of these strategies.
+pub(crate) async fn explain(
+    work: &Work,
+    lanes: &Lanes,
+    accounts: &Accounts,
+    strategies: &[std::sync::Arc<Strategy>],
+    body: &[u8],
+) -> Explanation {
+    let alert = match Alert::parse(body) {
+        Ok(alert) => alert,
+        Err(error) => {
+            return Explanation {
+                valid: false,
+                code: Some(error.code()),
+                action: None,
+                comment: None,
+                notes: Vec::new(),
+                sentence: format!("The alert would be refused: {error}."),
+                strategies: Vec::new(),
+            };
+        }
+    };
+    let mut explained = Vec::with_capacity(strategies.len());
+    for strategy in strategies {
+        explained.push(explain_one(work, lanes, accounts, strategy, &alert).await);
+    }
+    let sentence = match explained.as_slice() {
+        [] => "The alert would be accepted, but no active strategy is linked to the webhook, so nothing would trade.".to_owned(),
+        many => many.iter().map(|one| one.sentence.as_str()).collect::<Vec<_>>().join(" "),
+    };
+    Explanation {
+        valid: true,
+        code: None,
+        action: Some(alert.action),
+        comment: alert.comment,
+        notes: alert.notes,
+        sentence,
+        strategies: explained,
+    }
+}
+
+async fn explain_one(
+    work: &Work,
+    lanes: &Lanes,
+    accounts: &Accounts,
+    strategy: &Strategy,
+    alert: &Alert,
+) -> StrategyExplanation {
+    let key = LaneKey { broker_account_id: strategy.broker_account_id, symbol: strategy.symbol.clone() };
+    let (position, working, books) = lanes.strategy(&key, strategy.id);
+    let broker = accounts.link(key.broker_account_id).and_then(|link| link.broker());
+    let (mut lot_size, mut explained) = (Qty(Decimal::ONE), None);
+    if let Some(broker) = &broker {
+        lot_size = broker.instrument(&key.symbol).await.map_or(lot_size, |instrument| instrument.lot_size);
+        let net = broker.net_position(&key.symbol).await.ok();
+        explained = net.map(|net| still_there(lanes, &key, strategy.id, position.net_qty, net));
+    }
+    let situation = Situation {
+        action: alert.action,
+        intention: alert.intention,
+        behavior: strategy.behavior,
+        net_qty: position.net_qty,
+        working,
+        explained,
+        lot_size,
+    };
+    let decision = planner::decide(&situation);
+    let (mut word, side, order_qty, mut code) = match decision {
+        Decision::Enter { side, qty } => ("enter", Some(side), Some(qty), None),
+        Decision::Exit { side, qty } => ("exit", Some(side), Some(qty), None),
+        Decision::Reverse { side, exit_qty } => ("reverse", Some(side), Some(exit_qty), None),
+        Decision::Skip(code) => ("skip", None, None, Some(code)),
+    };
+    let mut sentence = say(strategy, &situation, decision);
+    if let (Some(side), Some(qty)) = (side, order_qty) {
+        let circumstances = Circumstances {
+            now: work.clock.now(),
+            strategy_id: strategy.id,
+            signal_received_at: work.clock.now(),
+            max_signal_age_s: strategy.behavior.max_signal_age_s,
+            net_qty: position.net_qty,
+            entries_working: working.entries,
+            exits_working: working.exits,
+            max_position: strategy.behavior.max_position,
+            halt: work.registry.halt(key.broker_account_id, strategy.id),
+            books,
+            unknown_order_open: false,
+        };
+        let request = trial_order(&key.symbol, side, qty, word != "enter", work.installation);
+        let denial = Gate::new(work.settings.max_orders_per_minute).approve(request, &circumstances).err();
+        if let Some(denial) = denial {
+            word = "deny";
+            code = Some(denial.code);
+            sentence = format!("{} would be denied: {}", strategy.name, denial.detail);
+        }
+    }
+    if broker.is_none() {
+        sentence.push_str(" The broker account is not connected now.");
+    }
+    StrategyExplanation {
+        strategy_id: strategy.id,
+        name: strategy.name.clone(),
+        broker_account_id: key.broker_account_id,
+        symbol: key.symbol,
+        net_qty: position.net_qty,
+        decision: word,
+        side,
+        order_qty,
+        code,
+        sentence,
+    }
+}
+
+fn still_there(
+    lanes: &Lanes,
+    key: &LaneKey,
+    id: StrategyId,
+    net_qty: SignedQty,
+    venue_net: SignedQty,
+) -> Qty {
+    let positions = lanes.positions(key);
+    let others = positions.iter().filter(|(other, _)| **other != id);
+    let opposite = others.filter(|(_, held)| held.net_qty.is_long() != net_qty.is_long());
+    let opposite = opposite.fold(Qty::ZERO, |sum, (_, held)| sum + held.net_qty.abs());
+    planner::explained(PositionSide::of(net_qty), venue_net, opposite, Qty::ZERO)
+}
+
+/// An order that is only shown to a gate of its own.
+fn trial_order(symbol: &Symbol, side: Side, qty: Qty, exit: bool, installation: uuid::Uuid) -> OrderRequest {
+    OrderRequest {
+        client_order_id: ClientOrderId::derive(installation, SignalId(0), StrategyId(0), 0),
+        symbol: symbol.clone(),
+        side,
+        order_type: OrderType::Market,
+        time_in_force: TimeInForce::Day,
+        order_qty: qty,
+        limit_price: None,
+        stop_price: None,
+        reduce_only: exit,
+        reference_price: None,
+    }
+}
+
+fn say(strategy: &Strategy, situation: &Situation, decision: Decision) -> String {
+    let (name, symbol) = (&strategy.name, &strategy.symbol);
+    let verb = |side: Side| if side == Side::Buy { "buy" } else { "sell" };
+    let held = match PositionSide::of(situation.net_qty) {
+        PositionSide::Flat => "flat".to_owned(),
+        side => format!("{side} {}", situation.net_qty.abs()),
+    };
+    match decision {
+        Decision::Enter { side, qty } => {
+            let grows = if situation.net_qty.is_zero() { "open a position" } else { "add to its position" };
+            format!("{name} is {held} and would {} {qty} {symbol} to {grows}.", verb(side))
+        }
+        Decision::Exit { side, qty } => {
+            let part = match situation.intention {
+                Intention::Exit(percent) => format!("{} % of its position", percent.get().normalize()),
+                _ => "its whole position".to_owned(),
+            };
+            format!("{name} is {held} and would {} {qty} {symbol} to exit {part}.", verb(side))
+        }
+        Decision::Reverse { side, exit_qty } => format!(
+            "{name} is {held} and would {} {exit_qty} {symbol} to exit, and after the fill {} {} more to enter the other way.",
+            verb(side),
+            verb(side),
+            strategy.behavior.quantity,
+        ),
+        Decision::Skip(code) => format!("{name} is {held} and would do nothing: {}", code.meaning()),
+    }
 }

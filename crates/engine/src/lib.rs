@@ -2,11 +2,21 @@
 //!
 //! Decisions are pure (`lane::state`, and `atomik-domain`); thin runners record, then perform, then feed the results back.
 
+mod accounts;
+mod committer;
 pub mod engine;
 pub mod events;
 pub mod explain;
+mod housekeeping;
 pub mod intake;
+pub mod lane;
+mod lanes;
+mod meters;
+mod recovery;
+mod registry;
 pub mod settings;
+mod ticks;
+mod work;
 
 pub use engine::{AccountState, AccountStatus, Engine, EngineParts, FlattenReport, Readiness, StartError};
 pub use events::{Event, EventBody, EventLog, Subscription};

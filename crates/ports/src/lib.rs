@@ -6,6 +6,7 @@
 pub mod broker;
 pub mod clock;
 pub mod directory;
+pub mod failpoint;
 pub mod history;
 pub mod journal;
 pub mod operations;

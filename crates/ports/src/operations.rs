@@ -14,7 +14,7 @@ use crate::store::StoreError;
 pub struct UnfinishedWork {
     /// Signals and strategies whose outcome is not final, in the order of acceptance.
     pub outcomes: Vec<(Signal, Outcome)>,
-    /// Orders that are not final.
+    /// Orders that are not final, and every order of an outcome that is not.
     pub orders: Vec<Order>,
     /// The fills recorded so far of those orders.
     pub fills: Vec<Fill>,

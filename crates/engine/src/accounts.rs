@@ -1,0 +1,254 @@
+//! Broker accounts: one connection each, kept up, and the way from its reports to the lanes.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use atomik_domain::{BrokerAccount, BrokerAccountId, ClientOrderId, ExecutionReport, UserId};
+use atomik_ports::Broker;
+use tokio::sync::{mpsc, watch};
+
+use crate::engine::{AccountState, AccountStatus};
+use crate::events::EventBody;
+use crate::lane::Event;
+use crate::lanes::Lanes;
+use crate::work::Work;
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// The longest pause between two attempts.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// How many reports of one account may wait.
+const REPORTS: usize = 1_024;
+/// How many ended orders' reports still find their lane.
+const ENDED_KEPT: usize = 256;
+
+/// One account's connection, shared by its lanes.
+pub struct Link {
+    /// The account.
+    pub id: BrokerAccountId,
+    /// Whose it is.
+    pub user_id: UserId,
+    broker: RwLock<Option<Arc<dyn Broker>>>,
+    status: Mutex<AccountStatus>,
+    routes: Mutex<Routes>,
+}
+
+/// Which lane an order belongs to.
+#[derive(Default)]
+struct Routes {
+    lanes: HashMap<ClientOrderId, mpsc::WeakSender<Event>>,
+    ended: VecDeque<ClientOrderId>,
+}
+
+impl Link {
+    fn new(account: &BrokerAccount) -> Self {
+        let status = AccountStatus { state: AccountState::Connecting, detail: None, reconciled_at: None };
+        Self {
+            id: account.id,
+            user_id: account.user_id,
+            broker: RwLock::new(None),
+            status: Mutex::new(status),
+            routes: Mutex::default(),
+        }
+    }
+
+    /// The connection, where there is one.
+    #[must_use]
+    pub fn broker(&self) -> Option<Arc<dyn Broker>> {
+        self.broker.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How the account stands.
+    #[must_use]
+    pub fn status(&self) -> AccountStatus {
+        self.status_mut().clone()
+    }
+
+    fn status_mut(&self) -> MutexGuard<'_, AccountStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends reports on an order to a lane from now on.
+    pub fn route(&self, id: ClientOrderId, lane: mpsc::WeakSender<Event>) {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).lanes.insert(id, lane);
+    }
+
+    /// An order has ended: after a while its reports need no way any more.
+    pub fn route_ended(&self, id: ClientOrderId) {
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        routes.ended.push_back(id);
+        if routes.ended.len() > ENDED_KEPT
+            && let Some(oldest) = routes.ended.pop_front()
+        {
+            routes.lanes.remove(&oldest);
+        }
+    }
+
+    async fn deliver(&self, report: ExecutionReport) {
+        let lane = {
+            let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+            routes.lanes.get(&report.client_order_id).and_then(mpsc::WeakSender::upgrade)
+        };
+        if let Some(lane) = lane {
+            // A lane that is gone is gone with the program.
+            let _ = lane.send(Event::Report(report)).await;
+        }
+    }
+}
+
+struct Account {
+    link: Arc<Link>,
+    /// Changes with the account's settings; closed when the account is unlinked.
+    settings: watch::Sender<Arc<BrokerAccount>>,
+}
+
+/// All accounts.
+#[derive(Default)]
+pub struct Accounts {
+    accounts: Mutex<HashMap<BrokerAccountId, Account>>,
+}
+
+impl Accounts {
+    /// An account's link.
+    #[must_use]
+    pub fn link(&self, id: BrokerAccountId) -> Option<Arc<Link>> {
+        self.lock().get(&id).map(|account| Arc::clone(&account.link))
+    }
+
+    /// Takes an account in, takes its new settings in, or (`None`) lets it go.
+    pub fn set(
+        &self,
+        work: &Arc<Work>,
+        lanes: &Arc<Lanes>,
+        id: BrokerAccountId,
+        account: Option<Arc<BrokerAccount>>,
+    ) {
+        let mut accounts = self.lock();
+        match (account, accounts.get(&id)) {
+            (None, _) => {
+                accounts.remove(&id);
+            }
+            (Some(account), Some(known)) => {
+                known.settings.send_if_modified(|settings| {
+                    let changed = settings.settings != account.settings;
+                    *settings = account;
+                    changed
+                });
+            }
+            (Some(account), None) => {
+                let link = Arc::new(Link::new(&account));
+                let (settings, watched) = watch::channel(account);
+                accounts.insert(id, Account { link: Arc::clone(&link), settings });
+                tokio::spawn(keep_up(Arc::clone(work), Arc::clone(lanes), link, watched));
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<BrokerAccountId, Account>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps one account connected until it is unlinked or the program stops.
+async fn keep_up(
+    work: Arc<Work>,
+    lanes: Arc<Lanes>,
+    link: Arc<Link>,
+    mut settings: watch::Receiver<Arc<BrokerAccount>>,
+) {
+    let mut pause = Duration::from_millis(500);
+    loop {
+        let account = Arc::clone(&settings.borrow_and_update());
+        let (reports, reports_in) = mpsc::channel(REPORTS);
+        let ended = match connect(&work, &account, reports).await {
+            Ok(broker) => {
+                pause = Duration::from_millis(500);
+                connected(&work, &lanes, &link, broker);
+                let ended = pump(&work, &lanes, &link, reports_in, &mut settings).await;
+                *link.broker.write().unwrap_or_else(PoisonError::into_inner) = None;
+                lanes.tell(link.id, || Event::Disconnected);
+                ended
+            }
+            Err(detail) => {
+                tracing::warn!(account = %link.id, detail, "a broker account is not connected");
+                set_state(&work, &link, AccountState::Disconnected, Some(detail));
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => { pause = (pause * 2).min(MAX_PAUSE); false }
+                    changed = settings.changed() => changed.is_err(),
+                    () = work.stopped() => true,
+                }
+            }
+        };
+        if ended {
+            return;
+        }
+    }
+}
+
+async fn connect(
+    work: &Work,
+    account: &BrokerAccount,
+    reports: mpsc::Sender<ExecutionReport>,
+) -> Result<Arc<dyn Broker>, String> {
+    let connector = work.connectors.get(&account.broker);
+    let connector =
+        connector.ok_or_else(|| format!("This version knows no broker called {}.", account.broker))?;
+    match tokio::time::timeout(CONNECT_TIMEOUT, connector.connect(account, reports)).await {
+        Ok(connected) => connected.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("The broker did not answer within {} s.", CONNECT_TIMEOUT.as_secs())),
+    }
+}
+
+fn connected(work: &Work, lanes: &Lanes, link: &Link, broker: Arc<dyn Broker>) {
+    let capabilities = broker.capabilities().clone();
+    *link.broker.write().unwrap_or_else(PoisonError::into_inner) = Some(broker);
+    set_state(work, link, AccountState::Ready, None);
+    lanes.tell(link.id, || Event::Connected(capabilities.clone()));
+}
+
+/// Hands reports on and has the books compared in between. Returns whether the account is done with for good.
+async fn pump(
+    work: &Work,
+    lanes: &Lanes,
+    link: &Link,
+    mut reports: mpsc::Receiver<ExecutionReport>,
+    settings: &mut watch::Receiver<Arc<BrokerAccount>>,
+) -> bool {
+    let mut compare = tokio::time::interval(work.settings.reconcile_interval);
+    compare.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            report = reports.recv() => match report {
+                Some(report) => link.deliver(report).await,
+                None => {
+                    set_state(work, link, AccountState::Connecting, Some("The connection ended.".to_owned()));
+                    return false;
+                }
+            },
+            _ = compare.tick() => {
+                link.status_mut().reconciled_at = lanes.compared_at(link.id);
+                lanes.tell(link.id, || Event::CompareBooks);
+            }
+            changed = settings.changed() => return changed.is_err(),
+            () = work.stopped() => return true,
+        }
+    }
+}
+
+fn set_state(work: &Work, link: &Link, state: AccountState, detail: Option<String>) {
+    let changed = {
+        let mut status = link.status_mut();
+        let changed = status.state != state || status.detail != detail;
+        status.state = state;
+        status.detail = detail;
+        changed
+    };
+    if changed {
+        work.events.publish(
+            link.user_id,
+            work.clock.now(),
+            EventBody::Account { broker_account_id: link.id },
+        );
+    }
+}

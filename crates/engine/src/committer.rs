@@ -1,0 +1,256 @@
+//! Group commit: many records, one transaction, one fsync, then every answer.
+//!
+//! Whatever comes while one commit is under way forms the next. Nothing waits for company, and nobody is answered before
+//! the commit that holds their record.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+
+use atomik_domain::UnixMicros;
+use atomik_ports::journal::{Changes, Entry, NewSignal, Receipt, Refusal};
+use atomik_ports::{Clock, Store, StoreError, failpoint};
+use tokio::sync::{mpsc, oneshot};
+
+/// The most deliveries in one transaction: bounds how long those that come next wait.
+const MAX_DELIVERIES: usize = 1_024;
+/// The most lane records in one transaction.
+const MAX_CHANGES: usize = 1_024;
+
+const WAITING: u8 = 0;
+const TAKEN: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
+/// Where an answer is waited for.
+type Waiter = oneshot::Sender<Result<Receipt, StoreError>>;
+
+struct Delivery {
+    entry: Entry,
+    /// For signals: who waits, and whether they still do.
+    waiter: Option<(Arc<AtomicU8>, Waiter)>,
+}
+
+struct Record {
+    changes: Box<Changes>,
+    waiter: Waiter,
+}
+
+/// Where records are handed in.
+#[derive(Clone)]
+pub struct Committer {
+    deliveries: mpsc::Sender<Delivery>,
+    changes: mpsc::Sender<Record>,
+    /// Records handed in and not answered yet.
+    pending: Arc<AtomicUsize>,
+}
+
+/// Why a signal was not stored.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotStored {
+    /// Too many wait already, or it waited too long. It was taken back, and will never be stored.
+    Overloaded,
+    /// The store refused the whole transaction.
+    Store(StoreError),
+}
+
+/// The working end: run it as one task.
+pub struct CommitLoop {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    deliveries: mpsc::Receiver<Delivery>,
+    changes: mpsc::Receiver<Record>,
+    pending: Arc<AtomicUsize>,
+}
+
+impl Committer {
+    /// A committer, and the loop that has to run for it.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, max_waiting: usize) -> (Self, CommitLoop) {
+        let (deliveries, deliveries_in) = mpsc::channel(max_waiting.max(1));
+        let (changes, changes_in) = mpsc::channel(max_waiting.max(1));
+        let pending = Arc::new(AtomicUsize::new(0));
+        let work = CommitLoop {
+            store,
+            clock,
+            deliveries: deliveries_in,
+            changes: changes_in,
+            pending: Arc::clone(&pending),
+        };
+        (Self { deliveries, changes, pending }, work)
+    }
+
+    /// Stores a signal. After `patience` it is taken back if its commit has not begun; once it has, the answer is waited
+    /// for, because only it tells whether the signal will trade.
+    ///
+    /// # Errors
+    /// [`NotStored`]: the signal was not stored and never will be.
+    pub async fn store_signal(
+        &self,
+        signal: NewSignal,
+        patience: std::time::Duration,
+    ) -> Result<Receipt, NotStored> {
+        let state = Arc::new(AtomicU8::new(WAITING));
+        let (answer, mut answered) = oneshot::channel();
+        let waiter = Some((Arc::clone(&state), answer));
+        let delivery = Delivery { entry: Entry::Signal(Box::new(signal)), waiter };
+        self.hand_in(delivery).map_err(|_| NotStored::Overloaded)?;
+        let in_time = tokio::time::timeout(patience, &mut answered).await;
+        let answer = match in_time {
+            Ok(answer) => answer,
+            Err(_)
+                if state
+                    .compare_exchange(WAITING, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire)
+                    .is_ok() =>
+            {
+                return Err(NotStored::Overloaded);
+            }
+            Err(_) => answered.await,
+        };
+        answer
+            .unwrap_or(Err(StoreError::Unavailable("the program is stopping".to_owned())))
+            .map_err(NotStored::Store)
+    }
+
+    /// Stores a refusal, if there is room for it. Nobody waits for it.
+    #[must_use]
+    pub fn note_refusal(&self, refusal: Refusal) -> bool {
+        self.hand_in(Delivery { entry: Entry::Refusal(Box::new(refusal)), waiter: None }).is_ok()
+    }
+
+    fn hand_in(&self, delivery: Delivery) -> Result<(), mpsc::error::TrySendError<Delivery>> {
+        self.pending.fetch_add(1, Ordering::AcqRel);
+        self.deliveries.try_send(delivery).inspect_err(|_| {
+            self.pending.fetch_sub(1, Ordering::AcqRel);
+        })
+    }
+
+    /// Records what a lane decided or learned, and returns when it is durable.
+    ///
+    /// # Errors
+    /// The store's: nothing was recorded.
+    pub async fn record(&self, changes: Box<Changes>) -> Result<Receipt, StoreError> {
+        let stopping = || StoreError::Unavailable("the program is stopping".to_owned());
+        let (waiter, answered) = oneshot::channel();
+        self.pending.fetch_add(1, Ordering::AcqRel);
+        let handed_in = self.changes.send(Record { changes, waiter }).await;
+        if handed_in.is_err() {
+            self.pending.fetch_sub(1, Ordering::AcqRel);
+            return Err(stopping());
+        }
+        answered.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// How many records were handed in and are not answered yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.pending.load(Ordering::Acquire)
+    }
+}
+
+/// One commit's worth of work.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<Entry>,
+    waiters: Vec<Option<Waiter>>,
+    /// A copy of what the stored signals were, for handing on.
+    signals: Vec<Option<Box<NewSignal>>>,
+}
+
+impl CommitLoop {
+    /// Commits until every [`Committer`] is gone. `stored` is called for each stored signal, in the order of acceptance,
+    /// after its commit and before its answer.
+    pub async fn run(mut self, stored: impl Fn(Box<NewSignal>, atomik_domain::SignalId, UnixMicros)) {
+        let mut deliveries = Vec::with_capacity(MAX_DELIVERIES);
+        let mut changes = Vec::with_capacity(MAX_CHANGES);
+        loop {
+            tokio::select! {
+                count = self.changes.recv_many(&mut changes, MAX_CHANGES) => if count == 0 { break },
+                count = self.deliveries.recv_many(&mut deliveries, MAX_DELIVERIES) => if count == 0 { break },
+            }
+            // Whichever woke us, take what else is there: one fsync serves all.
+            while changes.len() < MAX_CHANGES
+                && let Ok(record) = self.changes.try_recv()
+            {
+                changes.push(record);
+            }
+            while deliveries.len() < MAX_DELIVERIES
+                && let Ok(delivery) = self.deliveries.try_recv()
+            {
+                deliveries.push(delivery);
+            }
+            let taken = changes.len() + deliveries.len();
+            let batch = Batch::of(changes.drain(..), deliveries.drain(..));
+            self.commit(batch, &stored).await;
+            self.pending.fetch_sub(taken, Ordering::AcqRel);
+        }
+    }
+
+    async fn commit(
+        &self,
+        batch: Batch,
+        stored: &impl Fn(Box<NewSignal>, atomik_domain::SignalId, UnixMicros),
+    ) {
+        if batch.entries.is_empty() {
+            return;
+        }
+        failpoint::hit("before_commit");
+        let at = self.clock.now();
+        let result = self.store.commit(batch.entries, at).await;
+        failpoint::hit("after_commit");
+        match result {
+            Ok(receipts) => {
+                for ((receipt, waiter), signal) in receipts.into_iter().zip(batch.waiters).zip(batch.signals)
+                {
+                    if let (Receipt::Stored { signal_id }, Some(signal)) = (&receipt, signal) {
+                        stored(signal, *signal_id, at);
+                    }
+                    answer(waiter, Ok(receipt));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, records = batch.waiters.len(), "a transaction was not recorded");
+                batch.waiters.into_iter().for_each(|waiter| answer(waiter, Err(error.clone())));
+            }
+        }
+    }
+}
+
+fn answer(waiter: Option<Waiter>, result: Result<Receipt, StoreError>) {
+    if let Some(waiter) = waiter {
+        // Nobody waits any more where the connection was closed; what was stored stays stored.
+        let _ = waiter.send(result);
+    }
+}
+
+impl Batch {
+    fn of(changes: impl Iterator<Item = Record>, deliveries: impl Iterator<Item = Delivery>) -> Self {
+        let mut batch = Self::default();
+        for record in changes {
+            batch.push(Entry::Changes(record.changes), Some(record.waiter), None);
+        }
+        for Delivery { entry, waiter } in deliveries {
+            let waiter = match waiter {
+                Some((state, waiter)) => {
+                    let taken =
+                        state.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok();
+                    if !taken {
+                        continue;
+                    }
+                    Some(waiter)
+                }
+                None => None,
+            };
+            let signal = match &entry {
+                Entry::Signal(signal) if !signal.targets.is_empty() => Some(signal.clone()),
+                _ => None,
+            };
+            batch.push(entry, waiter, signal);
+        }
+        batch
+    }
+
+    fn push(&mut self, entry: Entry, waiter: Option<Waiter>, signal: Option<Box<NewSignal>>) {
+        self.entries.push(entry);
+        self.waiters.push(waiter);
+        self.signals.push(signal);
+    }
+}

@@ -1,0 +1,331 @@
+//! The receiver's checks, in their order, and the answers they give.
+
+mod mask;
+pub mod meter;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use atomik_domain::webhook::SecretHash;
+use atomik_domain::{Alert, Code, SignalId, UnixMicros, WebhookId};
+use atomik_ports::journal::{NewSignal, Receipt, Refusal, RepeatKeys, SignalSource};
+use bytes::Bytes;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::committer::{Committer, NotStored};
+use crate::events::{EventBody, EventLog};
+use crate::meters::Meters;
+use crate::registry::{Found, Registry};
+use crate::settings::EngineSettings;
+use crate::ticks::Ticks;
+use crate::work::Work;
+
+/// How much of a refused body is kept.
+const REFUSED_PAYLOAD_BYTES: usize = 4 * 1_024;
+/// How much of an accepted body is kept: all that the receiver takes.
+const ACCEPTED_PAYLOAD_BYTES: usize = 64 * 1_024;
+
+/// A request to a webhook URL, after transport: method and size are right, the body is complete.
+#[derive(Debug)]
+pub struct Inbound {
+    /// The token from the path.
+    pub token: String,
+    /// Who sent it: the peer, or what a trusted proxy says.
+    pub remote_ip: IpAddr,
+    /// Every secret in the query and the header `X-Webhook-Secret`. All must be right.
+    pub secrets: Vec<SecretString>,
+    /// The header `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
+    /// The body.
+    pub body: Bytes,
+    /// When the request's head had been read.
+    pub received_at: UnixMicros,
+}
+
+/// What to answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// 202.
+    Accepted {
+        /// The webhook.
+        webhook_id: WebhookId,
+        /// The `timestamp` of the answer: when the (first) request was received.
+        timestamp: UnixMicros,
+        /// Whether this repeats an accepted signal.
+        replayed: bool,
+    },
+    /// Anything else. This request never trades.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Why.
+        code: Code,
+        /// Why, in a sentence.
+        detail: String,
+        /// For `Retry-After`, in whole seconds.
+        retry_after_s: Option<u32>,
+    },
+}
+
+/// The receiver behind transport.
+pub struct Intake {
+    registry: Arc<Registry>,
+    committer: Committer,
+    events: Arc<EventLog>,
+    meters: Arc<Meters>,
+    ticks: Ticks,
+    settings: EngineSettings,
+}
+
+/// A refusal on its way to the sender.
+struct Refused {
+    status: u16,
+    code: Code,
+    detail: String,
+    retry_after_s: Option<u32>,
+}
+
+impl Refused {
+    fn new(status: u16, code: Code, detail: &str) -> Self {
+        Self { status, code, detail: detail.to_owned(), retry_after_s: None }
+    }
+}
+
+impl Intake {
+    pub(crate) fn new(work: &Work) -> Self {
+        Self {
+            registry: Arc::clone(&work.registry),
+            committer: work.committer.clone(),
+            events: Arc::clone(&work.events),
+            meters: Arc::clone(&work.meters),
+            ticks: work.ticks,
+            settings: work.settings.clone(),
+        }
+    }
+
+    /// Puts a request through the checks and stores it.
+    pub async fn receive(&self, inbound: Inbound) -> Answer {
+        let Some(found) = self.registry.find(&inbound.token) else {
+            // As much work as for a known token, so that time does not tell them apart.
+            let _ = self.check_secret(&[0; 32], None, &inbound, true);
+            self.meters.delivery(Code::WebhookNotFound);
+            return refuse(Refused::new(404, Code::WebhookNotFound, "Webhook not found"));
+        };
+        match self.check(&found, &inbound) {
+            Ok(alert) => self.store(&found, inbound, alert).await,
+            Err(refused) => {
+                let presented: Vec<_> = inbound.secrets.iter().map(ExposeSecret::expose_secret).collect();
+                let payload = mask::masked(&inbound.body, &presented, REFUSED_PAYLOAD_BYTES);
+                self.note(&found, inbound.remote_ip, inbound.received_at, &refused, Some(payload));
+                refuse(refused)
+            }
+        }
+    }
+
+    /// Notes a request that transport refused, where the token is known.
+    pub fn note_refusal(
+        &self,
+        token: &str,
+        remote_ip: IpAddr,
+        received_at: UnixMicros,
+        status: u16,
+        code: Code,
+    ) {
+        let refused = Refused::new(status, code, code.meaning());
+        match self.registry.find(token) {
+            Some(found) => self.note(&found, remote_ip, received_at, &refused, None),
+            None => self.meters.delivery(code),
+        }
+    }
+
+    /// The checks from token to payload, in the order of design.md section 3.
+    fn check(&self, found: &Found, inbound: &Inbound) -> Result<Alert, Refused> {
+        let webhook = &found.entry.webhook;
+        if !webhook.active {
+            return Err(Refused::new(404, Code::WebhookNotFound, "Webhook not found"));
+        }
+        if !webhook.allowed_ips.allows(inbound.remote_ip) {
+            return Err(Refused::new(403, Code::IpNotAllowed, "IP not allowed"));
+        }
+        let previous = webhook.previous_secret.filter(|previous| inbound.received_at < previous.valid_until);
+        self.check_secret(
+            &webhook.secret_hash,
+            previous.map(|old| old.hash),
+            inbound,
+            webhook.require_secret,
+        )?;
+        if !found.owner.may_trade(inbound.received_at) {
+            let status = found.owner.subscription.status;
+            let detail = format!("Subscription inactive: it is {status}, so webhooks do not trade");
+            let detail =
+                if found.owner.disabled { "Subscription inactive: the account is disabled" } else { &detail };
+            return Err(Refused::new(403, Code::SubscriptionInactive, detail));
+        }
+        found.entry.meter.admit(self.ticks.now()).map_err(|retry_after_s| {
+            let detail = format!("Rate limit of {} requests per second exceeded", meter::RATE_PER_SECOND);
+            Refused { retry_after_s: Some(retry_after_s), ..Refused::new(429, Code::RateLimited, &detail) }
+        })?;
+        Alert::parse(&inbound.body).map_err(|error| Refused::new(422, error.code(), &error.to_string()))
+    }
+
+    /// Compares every secret given with those that are right; all must be. The body's secret counts where no other is
+    /// given. Nothing here ends early on a wrong byte.
+    fn check_secret(
+        &self,
+        right: &SecretHash,
+        previous: Option<SecretHash>,
+        inbound: &Inbound,
+        required: bool,
+    ) -> Result<(), Refused> {
+        if !required {
+            return Ok(());
+        }
+        let in_body = if inbound.secrets.is_empty() { Alert::secret_in(&inbound.body) } else { None };
+        let given = inbound.secrets.iter().map(ExposeSecret::expose_secret).chain(in_body.as_deref());
+        let mut count = 0;
+        let mut all_right = subtle::Choice::from(1);
+        for secret in given {
+            count += 1;
+            let hash: SecretHash = Sha256::digest(secret.as_bytes()).into();
+            let is_current = hash.ct_eq(right);
+            let is_previous = previous.map_or(subtle::Choice::from(0), |old| hash.ct_eq(&old));
+            all_right &= is_current | is_previous;
+        }
+        match (count, bool::from(all_right)) {
+            (0, _) => Err(Refused::new(401, Code::SecretRequired, "Secret parameter required")),
+            (_, false) => Err(Refused::new(401, Code::InvalidSecret, "Invalid secret")),
+            (_, true) => Ok(()),
+        }
+    }
+
+    async fn store(&self, found: &Found, inbound: Inbound, alert: Alert) -> Answer {
+        let webhook = &found.entry.webhook;
+        let remote_ip = inbound.remote_ip;
+        let received_at = inbound.received_at;
+        let repeat = repeat_keys(&alert, &inbound, webhook.dedupe_window_s);
+        let presented: Vec<_> = inbound.secrets.iter().map(ExposeSecret::expose_secret).collect();
+        let signal = NewSignal {
+            user_id: webhook.user_id,
+            webhook_id: webhook.id,
+            source: SignalSource::Alert,
+            received_at,
+            action: alert.action,
+            comment: alert.comment,
+            price: alert.price,
+            quantity: alert.quantity,
+            symbol: alert.symbol,
+            notes: alert.notes,
+            remote_ip: Some(remote_ip),
+            payload: mask::masked(&inbound.body, &presented, ACCEPTED_PAYLOAD_BYTES),
+            repeat,
+            targets: found.targets.to_vec(),
+        };
+        match self.committer.store_signal(signal, self.settings.store_timeout).await {
+            Ok(Receipt::Stored { signal_id }) => {
+                self.stored(found, received_at, signal_id);
+                Answer::Accepted { webhook_id: webhook.id, timestamp: received_at, replayed: false }
+            }
+            Ok(Receipt::Replayed { signal_id, received_at: first }) => {
+                self.seen(found, received_at, 202, Code::Replayed, Some(signal_id));
+                Answer::Accepted { webhook_id: webhook.id, timestamp: first, replayed: true }
+            }
+            Ok(Receipt::IdReused) => {
+                self.seen(found, received_at, 422, Code::IdReused, None);
+                refuse(Refused::new(422, Code::IdReused, Code::IdReused.meaning()))
+            }
+            Ok(Receipt::Recorded { .. }) | Err(NotStored::Store(_)) => {
+                self.seen(found, received_at, 503, Code::StoreUnavailable, None);
+                refuse(Refused::new(503, Code::StoreUnavailable, Code::StoreUnavailable.meaning()))
+            }
+            Err(NotStored::Overloaded) => {
+                self.seen(found, received_at, 503, Code::Overloaded, None);
+                refuse(Refused::new(503, Code::Overloaded, Code::Overloaded.meaning()))
+            }
+        }
+    }
+
+    fn stored(&self, found: &Found, received_at: UnixMicros, signal_id: SignalId) {
+        let webhook = &found.entry.webhook;
+        self.seen(found, received_at, 202, Code::Accepted, Some(signal_id));
+        let body = EventBody::Signal { signal_id, webhook_id: webhook.id };
+        self.events.publish(webhook.user_id, received_at, body);
+    }
+
+    /// Counts a delivery and tells those who watch.
+    fn seen(&self, found: &Found, at: UnixMicros, status: u16, code: Code, signal_id: Option<SignalId>) {
+        self.meters.delivery(code);
+        let webhook = &found.entry.webhook;
+        let body = EventBody::Delivery { webhook_id: webhook.id, status, code, signal_id };
+        self.events.publish(webhook.user_id, at, body);
+    }
+
+    /// Keeps a refusal in the webhook's log, unless too many come at once; then it is counted.
+    fn note(
+        &self,
+        found: &Found,
+        remote_ip: IpAddr,
+        received_at: UnixMicros,
+        refused: &Refused,
+        payload: Option<String>,
+    ) {
+        let entry = &found.entry;
+        let Some(suppressed) = entry.meter.keep_refusal(self.ticks.now()) else {
+            self.meters.delivery(refused.code);
+            return;
+        };
+        self.seen(found, received_at, refused.status, refused.code, None);
+        let kept = self.committer.note_refusal(Refusal {
+            user_id: entry.webhook.user_id,
+            webhook_id: entry.webhook.id,
+            received_at,
+            remote_ip,
+            status: refused.status,
+            code: refused.code,
+            detail: refused.detail.clone(),
+            payload,
+            suppressed,
+        });
+        if !kept {
+            entry.meter.not_kept(suppressed);
+        }
+    }
+}
+
+fn refuse(refused: Refused) -> Answer {
+    let Refused { status, code, detail, retry_after_s } = refused;
+    Answer::Refused { status, code, detail, retry_after_s }
+}
+
+/// An explicit id decides alone; without one, equal alerts within the webhook's window are repeats.
+fn repeat_keys(alert: &Alert, inbound: &Inbound, window_s: u32) -> Option<RepeatKeys> {
+    if let Some(id) = inbound.idempotency_key.as_ref().or(alert.id.as_ref()) {
+        return Some(RepeatKeys::Explicit {
+            id: short_hash(&[id.as_bytes()]),
+            body: short_hash(&[&inbound.body]),
+        });
+    }
+    if window_s == 0 {
+        return None;
+    }
+    let comment = alert.comment.as_deref().unwrap_or_default().to_ascii_uppercase();
+    let quantity = alert.quantity.map(|quantity| quantity.to_string()).unwrap_or_default();
+    let symbol = alert.symbol.as_deref().unwrap_or_default().to_ascii_uppercase();
+    let parts =
+        [alert.action.as_str().as_bytes(), comment.as_bytes(), quantity.as_bytes(), symbol.as_bytes()];
+    let window_us = i64::from(window_s) * UnixMicros::SECOND;
+    Some(RepeatKeys::Window { fingerprint: short_hash(&parts), window_us })
+}
+
+/// The first half of SHA-256 over the parts, each with its length, so that no two lists of parts run together.
+fn short_hash(parts: &[&[u8]]) -> [u8; 16] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part.len().to_le_bytes());
+        hasher.update(part);
+    }
+    let mut short = [0; 16];
+    short.copy_from_slice(&hasher.finalize()[..16]);
+    short
+}

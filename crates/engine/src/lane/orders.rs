@@ -1,0 +1,367 @@
+//! Following orders: answers, reports, look-ups, time.
+
+use atomik_domain::gate::BooksState;
+use atomik_domain::order::Execution;
+use atomik_domain::{
+    ClientOrderId, ExecutionReport, Fill, OrderStatus, OutcomeStatus, Price, SignalId, StrategyId, UnixMicros,
+};
+use atomik_ports::broker::{CancelOutcome, ClientIdUniqueness, LookUp, SubmitOutcome};
+use atomik_ports::journal::PositionRecord;
+
+use super::state::{Asking, Current, FILL_PATIENCE_US, Lane, Link, Stage, Tracked};
+use super::{Context, Effect, Job};
+
+/// How often "not found" must be answered, over the venue's settle window, before it is believed.
+const NOT_FOUND_PROOF: u32 = 5;
+/// The longest pause between two look-ups of one order.
+const MAX_LOOK_UP_PAUSE_US: i64 = 30 * UnixMicros::SECOND;
+
+impl Lane {
+    /// The answer to a send.
+    pub(super) fn submitted(
+        &mut self,
+        context: &Context<'_>,
+        id: ClientOrderId,
+        sent_at: UnixMicros,
+        outcome: SubmitOutcome,
+    ) {
+        let Some(tracked) = self.orders.get_mut(&id).filter(|tracked| !tracked.order.status.is_final())
+        else {
+            return;
+        };
+        if !matches!(outcome, SubmitOutcome::NotSent { .. }) {
+            tracked.order.sent_at = Some(sent_at);
+        }
+        match outcome {
+            SubmitOutcome::Accepted(report) => {
+                tracked.order.acknowledged_at = Some(context.now);
+                self.apply(context, id, &report);
+            }
+            SubmitOutcome::Rejected { reason } => {
+                tracked.order.acknowledged_at = Some(context.now);
+                self.end(context, id, OrderStatus::Rejected, reason);
+            }
+            SubmitOutcome::NotSent { reason, retry_after } => {
+                tracked.order.reason = Some(reason);
+                let pause = i64::try_from(retry_after.as_micros()).unwrap_or(i64::MAX);
+                let pause = pause.clamp(50_000, MAX_LOOK_UP_PAUSE_US);
+                self.record_order(id, context.now);
+                if self.is_current(id) {
+                    self.set_stage(Stage::Retry(id, context.tick + pause));
+                }
+            }
+            SubmitOutcome::Unknown { evidence } => {
+                tracked.order.status = OrderStatus::Unknown;
+                tracked.order.reason = Some(evidence);
+                self.record_order(id, context.now);
+                self.ask_about(context, id);
+                self.park(context, id);
+            }
+        }
+    }
+
+    /// The answer to a cancel.
+    pub(super) fn canceled(&mut self, context: &Context<'_>, id: ClientOrderId, outcome: CancelOutcome) {
+        match outcome {
+            CancelOutcome::Done(report) => self.apply(context, id, &report),
+            CancelOutcome::Requested => {}
+            CancelOutcome::NotOpen | CancelOutcome::Unknown { .. } => self.ask_about(context, id),
+        }
+    }
+
+    /// A report that was not asked for.
+    pub(super) fn report(&mut self, context: &Context<'_>, report: &ExecutionReport) {
+        self.apply(context, report.client_order_id, report);
+    }
+
+    /// The answer to a look-up.
+    pub(super) fn looked_up(&mut self, context: &Context<'_>, id: ClientOrderId, answer: LookUp) {
+        let Some(tracked) = self.orders.get_mut(&id) else { return };
+        let Some(asking) = &mut tracked.look_up else { return };
+        match answer {
+            LookUp::Found(report) => {
+                tracked.look_up = None;
+                tracked.order.acknowledged_at.get_or_insert(context.now);
+                if tracked.order.status == OrderStatus::Unknown
+                    || tracked.order.status == OrderStatus::Pending
+                {
+                    // Whatever the report says of it now, it is proven to exist.
+                    tracked.order.status = OrderStatus::Working;
+                    tracked.order.reason = None;
+                }
+                self.apply(context, id, &report);
+            }
+            LookUp::NotFound => {
+                asking.not_found += 1;
+                let asking = *asking;
+                if self.is_proven_absent(context, &asking) {
+                    self.absent(context, id);
+                } else {
+                    self.ask_again(context, id);
+                }
+            }
+            LookUp::Unavailable { .. } => {
+                asking.not_found = 0;
+                self.ask_again(context, id);
+            }
+        }
+    }
+
+    /// Does what has become due.
+    pub(super) fn due(&mut self, context: &Context<'_>) {
+        if !matches!(self.link, Link::Up(_)) {
+            return;
+        }
+        let is_due = |tracked: &&mut Tracked| {
+            tracked.look_up.and_then(|asking| asking.due).is_some_and(|due| due <= context.tick)
+        };
+        for tracked in self.orders.values_mut().filter(is_due) {
+            if let Some(asking) = &mut tracked.look_up {
+                asking.due = None;
+                asking.asked += 1;
+            }
+            self.effects.push(Effect::LookUp(tracked.order.request.client_order_id));
+        }
+        match self.current.as_ref().map(|current| &current.stage) {
+            Some(Stage::Retry(id, at)) if *at <= context.tick && self.is_open() => {
+                let id = *id;
+                self.retry(context, id);
+            }
+            // The order goes on working; what it fills is counted, and settles the job later.
+            Some(Stage::Fill(until)) if *until <= context.tick => self.set_aside(),
+            Some(Stage::Cancels(until)) => {
+                let waited = *until <= context.tick;
+                self.after_cancels(context, waited);
+            }
+            _ => {}
+        }
+    }
+
+    /// Begins to ask the venue about an order.
+    pub(super) fn ask_about(&mut self, context: &Context<'_>, id: ClientOrderId) {
+        let Some(tracked) = self.orders.get_mut(&id).filter(|tracked| !tracked.order.status.is_final())
+        else {
+            return;
+        };
+        let asking = Asking { due: None, asked: 1, not_found: 0, since: context.tick };
+        tracked.look_up = Some(asking);
+        self.effects.push(Effect::LookUp(id));
+    }
+
+    fn ask_again(&mut self, context: &Context<'_>, id: ClientOrderId) {
+        let Some(tracked) = self.orders.get_mut(&id) else { return };
+        if let Some(asking) = &mut tracked.look_up {
+            let pause = 250_000_i64.saturating_mul(1 << asking.asked.min(7)).min(MAX_LOOK_UP_PAUSE_US);
+            asking.due = Some(context.tick + pause);
+        }
+        if tracked.order.status == OrderStatus::Pending {
+            tracked.order.status = OrderStatus::Unknown;
+            self.record_order(id, context.now);
+            self.settle_parked(context, id);
+        }
+    }
+
+    /// "Not found" is proof at once where the venue sees its own orders at once, and otherwise only after several
+    /// answers over its settle window.
+    fn is_proven_absent(&self, context: &Context<'_>, asking: &Asking) -> bool {
+        let Link::Up(capabilities) = &self.link else { return false };
+        let window = i64::try_from(capabilities.settle_window.as_micros()).unwrap_or(i64::MAX);
+        window == 0
+            || (asking.not_found >= NOT_FOUND_PROOF && context.tick.saturating_sub(asking.since) >= window)
+    }
+
+    /// The venue has proven that it never had the order. An entry may be sent again under the same id where the venue
+    /// refuses duplicates for good, and nowhere else; an exit is planned anew from the position as it is now.
+    fn absent(&mut self, context: &Context<'_>, id: ClientOrderId) {
+        let Some(tracked) = self.orders.get_mut(&id) else { return };
+        tracked.look_up = None;
+        tracked.order.status = OrderStatus::Pending;
+        let (signal, strategy) = (tracked.order.signal_id, tracked.order.strategy_id);
+        let is_exit = tracked.order.is_exit();
+        let forever = matches!(&self.link, Link::Up(venue) if venue.client_id_uniqueness == ClientIdUniqueness::Forever);
+        if (is_exit || forever) && self.take_up(signal, strategy, Stage::Retry(id, context.tick)) {
+            return;
+        }
+        if is_exit && let Some(place) = self.parked.iter().position(|job| is_job(job, signal, strategy)) {
+            // Another job is at the front: this one goes next, and is planned anew then.
+            let job = self.parked.remove(place);
+            self.queue.push_front(job);
+        }
+        self.end(context, id, OrderStatus::Expired, "It never reached the broker.".to_owned());
+    }
+
+    /// Sends an order that is proven not to have left, if the gate still lets it.
+    fn retry(&mut self, context: &Context<'_>, id: ClientOrderId) {
+        let Some(strategy) = self.current_strategy(context) else { return };
+        let Some(tracked) = self.orders.get(&id) else { return };
+        let request = tracked.order.request.clone();
+        if request.reduce_only {
+            self.end_quietly(context, id, OrderStatus::Expired, "It never reached the broker.".to_owned());
+            self.plan(context, &strategy);
+            return;
+        }
+        match self.approve(context, &strategy, request, Some(id)) {
+            Ok(approved) => {
+                self.set_stage(Stage::Submitted(id));
+                self.record_order(id, context.now);
+                self.effects.push(Effect::Submit(approved));
+            }
+            Err(denial) => {
+                let reason = format!("It never reached the broker. {}", denial.detail);
+                self.end(context, id, OrderStatus::Expired, reason);
+            }
+        }
+    }
+
+    fn after_cancels(&mut self, context: &Context<'_>, waited: bool) {
+        let Some(current) = &self.current else { return };
+        let (strategy_id, side) = (current.job.strategy_id, current.job.signal.action.side());
+        let Some(strategy) = context.view.strategy(strategy_id) else { return };
+        if !self.has_entries_against(&strategy, side) {
+            self.plan(context, &strategy);
+        } else if waited {
+            let job = current.job.clone();
+            let code = atomik_domain::Code::EntryStillWorking;
+            self.settle(context, &job, OutcomeStatus::Denied, code, code.meaning().to_owned());
+        }
+    }
+
+    /// Applies what a venue says about an order, whatever was said before and in whatever order.
+    fn apply(&mut self, context: &Context<'_>, id: ClientOrderId, report: &ExecutionReport) {
+        if self.instrument.is_none() {
+            // Before the symbol's rules are known nothing can be booked; every open order is looked up after.
+            return;
+        }
+        let executions: Vec<_> = {
+            let Some(tracked) = self.tracked_or_closed(id) else { return };
+            let fresh =
+                report.executions.iter().filter(|execution| !tracked.seen.contains(&execution.exec_id));
+            fresh.cloned().collect()
+        };
+        for execution in executions {
+            self.fill(context, id, execution);
+        }
+        let Some(tracked) = self.orders.get_mut(&id) else { return };
+        if tracked.order.venue_order_id.is_none() {
+            tracked.order.venue_order_id.clone_from(&report.venue_order_id);
+        }
+        if tracked.order.status.is_final() {
+            self.record_order(id, context.now);
+            return;
+        }
+        if report.filled_qty > tracked.order.filled_qty {
+            // Executions are missing: the order is not over before they are here.
+            tracked.look_up = Some(Asking::later(context.tick));
+            self.record_order(id, context.now);
+            return;
+        }
+        let status = match report.status {
+            OrderStatus::Working if !tracked.order.filled_qty.is_zero() => OrderStatus::PartiallyFilled,
+            _ if tracked.order.filled_qty >= tracked.order.request.order_qty => OrderStatus::Filled,
+            status => status,
+        };
+        if status.is_final() {
+            self.end(context, id, status, report.reason.clone().unwrap_or_default());
+            return;
+        }
+        tracked.order.status = status;
+        self.record_order(id, context.now);
+        if self.is_current(id) && matches!(self.current, Some(Current { stage: Stage::Submitted(_), .. })) {
+            self.set_stage(Stage::Fill(context.tick + FILL_PATIENCE_US));
+        }
+    }
+
+    fn tracked_or_closed(&mut self, id: ClientOrderId) -> Option<&mut Tracked> {
+        if self.orders.contains_key(&id) {
+            return self.orders.get_mut(&id);
+        }
+        // A fill that comes after the order's end still changes the position.
+        let place = self.closed.iter().position(|tracked| tracked.order.request.client_order_id == id)?;
+        let tracked = self.closed.remove(place)?;
+        Some(self.orders.entry(id).or_insert(tracked))
+    }
+
+    /// One new execution: the order, the position and the fill itself.
+    fn fill(&mut self, context: &Context<'_>, id: ClientOrderId, execution: Execution) {
+        let (Some(tracked), Some(instrument)) = (self.orders.get_mut(&id), &self.instrument) else { return };
+        self.trades += 1;
+        tracked.seen.insert(execution.exec_id.clone());
+        let traded = execution.last_price.0.saturating_mul(execution.last_qty.0);
+        tracked.cost = tracked.cost.saturating_add(traded);
+        let order = &mut tracked.order;
+        order.filled_qty = order.filled_qty + execution.last_qty;
+        order.avg_price = tracked.cost.checked_div(order.filled_qty.0).map(|price| Price(price.round_dp(10)));
+        order.filled_at = Some(context.now);
+        let (strategy_id, user_id, side) = (order.strategy_id, order.user_id, order.request.side);
+        let book = self
+            .books
+            .entry(strategy_id)
+            .or_insert_with(|| super::state::Book { user_id, position: Default::default() });
+        let (mut position, realized_profit) =
+            book.position.after_trade(instrument, side, execution.last_qty, execution.last_price);
+        position.commission = position.commission + execution.commission;
+        book.position = position;
+        self.changes.fills.push(Fill {
+            user_id,
+            broker_account_id: self.key.broker_account_id,
+            strategy_id,
+            signal_id: order.signal_id,
+            client_order_id: id,
+            symbol: self.key.symbol.clone(),
+            side,
+            execution,
+            realized_profit,
+            recorded_at: context.now,
+        });
+        self.changes.positions.retain(|noted| noted.strategy_id != strategy_id);
+        self.changes.positions.push(PositionRecord {
+            user_id: book.user_id,
+            strategy_id,
+            broker_account_id: self.key.broker_account_id,
+            symbol: self.key.symbol.clone(),
+            position,
+            updated_at: context.now,
+        });
+    }
+
+    /// An order has ended; its job goes on or is settled.
+    fn end(&mut self, context: &Context<'_>, id: ClientOrderId, status: OrderStatus, reason: String) {
+        self.end_quietly(context, id, status, reason);
+        if self.is_current(id) {
+            self.go_on(context);
+        } else {
+            self.settle_parked(context, id);
+        }
+    }
+
+    fn end_quietly(&mut self, context: &Context<'_>, id: ClientOrderId, status: OrderStatus, reason: String) {
+        if let Some(tracked) = self.orders.get_mut(&id) {
+            tracked.order.status = status;
+            tracked.look_up = None;
+            tracked.order.reason = Some(reason).filter(|reason| !reason.is_empty());
+        }
+        self.record_order(id, context.now);
+        if self.books_state == BooksState::Differ {
+            self.ask_books();
+        }
+    }
+
+    /// The current job leaves the front; its order is followed on.
+    fn park(&mut self, context: &Context<'_>, id: ClientOrderId) {
+        if self.is_current(id) {
+            self.set_aside();
+        }
+        self.settle_parked(context, id);
+    }
+
+    /// Whether an order belongs to the job that is worked on.
+    pub(super) fn is_current(&self, id: ClientOrderId) -> bool {
+        let order = self.orders.get(&id).map(|tracked| (tracked.order.signal_id, tracked.order.strategy_id));
+        let current = self.current.as_ref().map(|current| (current.job.signal.id, current.job.strategy_id));
+        order.is_some() && order == current
+    }
+}
+
+fn is_job(job: &Job, signal: SignalId, strategy: StrategyId) -> bool {
+    job.signal.id == signal && job.strategy_id == strategy
+}

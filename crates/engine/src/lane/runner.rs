@@ -1,0 +1,267 @@
+//! Performs what a lane decides, and feeds back what comes of it: record first, then act.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use atomik_domain::gate::BooksState;
+use atomik_domain::{Approved, ClientOrderId, OrderStatus, UnixMicros};
+use atomik_ports::broker::{BrokerError, CancelOutcome, LookUp, SubmitOutcome};
+use atomik_ports::journal::{Changes, Receipt};
+use atomik_ports::{Broker, failpoint};
+use tokio::sync::mpsc;
+
+use super::{Context, Effect, Event, Lane, NetPurpose};
+use crate::accounts::Link;
+use crate::events::EventBody;
+use crate::lanes::LaneView;
+use crate::work::Work;
+
+/// How long a venue may take to answer anything. After it, a send is unknown.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// An approval older than this is worth nothing: halts and ages are looked at again.
+const APPROVAL_LIFE_US: i64 = 500_000;
+/// The longest pause between two attempts to record.
+const MAX_RECORD_PAUSE: Duration = Duration::from_secs(2);
+
+/// One lane's worker.
+pub struct LaneRunner {
+    work: Arc<Work>,
+    link: Arc<Link>,
+    lane: Lane,
+    /// Where answers are sent. Weak: an idle lane ends when nobody else can tell it anything.
+    answers: mpsc::WeakSender<Event>,
+    view: Arc<Mutex<LaneView>>,
+}
+
+impl LaneRunner {
+    /// A worker for a lane.
+    #[must_use]
+    pub fn new(
+        work: Arc<Work>,
+        link: Arc<Link>,
+        lane: Lane,
+        answers: mpsc::WeakSender<Event>,
+        view: Arc<Mutex<LaneView>>,
+    ) -> Self {
+        let runner = Self { work, link, lane, answers, view };
+        runner.show();
+        runner
+    }
+
+    /// Works until nobody can tell the lane anything any more.
+    pub async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+        loop {
+            let wake = self.lane.next_tick(self.work.ticks.now()).map(|tick| self.work.ticks.instant(tick));
+            let event = match wake {
+                Some(at) => tokio::select! {
+                    event = events.recv() => event,
+                    () = tokio::time::sleep_until(at) => Some(Event::Tick),
+                },
+                None => events.recv().await,
+            };
+            let Some(event) = event else { return };
+            self.step(event).await;
+        }
+    }
+
+    async fn step(&mut self, event: Event) {
+        let work = Arc::clone(&self.work);
+        let context = Context {
+            now: work.clock.now(),
+            tick: work.ticks.now(),
+            view: work.registry.as_ref(),
+            installation: work.installation,
+        };
+        let effects = self.lane.handle(&context, event);
+        let decided_at = context.tick;
+        work.count_approved(self.lane.take_approvals());
+        self.show();
+        let mut repeated = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Record(changes) => repeated = self.record(changes).await,
+                Effect::Submit(approved) if repeated.contains(&approved.request().client_order_id) => {
+                    self.feed(Event::IntentRepeated(approved.request().client_order_id));
+                }
+                Effect::Submit(approved) => self.submit(approved, decided_at).await,
+                Effect::LookUp(id) => self.look_up(id),
+                Effect::Cancel(id) => self.cancel(id),
+                Effect::AskNet(purpose) => self.ask_net(purpose),
+                Effect::AskInstrument => self.ask_instrument(),
+            }
+        }
+    }
+
+    /// Records until it is recorded: nothing else may happen in this lane before. Returns the intents that existed.
+    async fn record(&self, changes: Box<Changes>) -> Vec<ClientOrderId> {
+        let mut pause = Duration::from_millis(50);
+        failpoint::hit("before_record");
+        loop {
+            match self.work.committer.record(changes.clone()).await {
+                Ok(receipt) => {
+                    failpoint::hit("after_record");
+                    self.publish(*changes);
+                    return match receipt {
+                        Receipt::Recorded { repeated_intents } => repeated_intents,
+                        _ => Vec::new(),
+                    };
+                }
+                Err(error) => {
+                    tracing::error!(%error, account = %self.link.id, "a lane waits for the store");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(MAX_RECORD_PAUSE);
+                }
+            }
+        }
+    }
+
+    async fn submit(&self, approved: Approved, decided_at: i64) {
+        let id = approved.request().client_order_id;
+        let not_sent =
+            |reason: &str, retry_after| SubmitOutcome::NotSent { reason: reason.to_owned(), retry_after };
+        let sent_at = self.work.clock.now();
+        let stale = self.work.ticks.now().saturating_sub(decided_at) > APPROVAL_LIFE_US;
+        let broker = self.link.broker();
+        let (Some(broker), false) = (broker, stale) else {
+            let outcome = match stale {
+                true => not_sent("It took too long to record the order before sending it.", Duration::ZERO),
+                false => not_sent("The broker account is not connected.", Duration::from_secs(1)),
+            };
+            self.feed(Event::Submitted(id, sent_at, outcome));
+            return;
+        };
+        if !self.work.count_sent().await {
+            let outcome = not_sent("Trading was frozen before the order left.", Duration::from_secs(1));
+            self.feed(Event::Submitted(id, sent_at, outcome));
+            return;
+        }
+        self.link.route(id, self.answers.clone());
+        failpoint::hit("before_submit");
+        self.ask(async move {
+            let outcome = tokio::time::timeout(ANSWER_TIMEOUT, broker.submit(approved)).await;
+            failpoint::hit("after_submit");
+            let outcome = outcome.unwrap_or_else(|_| SubmitOutcome::Unknown { evidence: no_answer() });
+            Event::Submitted(id, sent_at, outcome)
+        });
+    }
+
+    fn look_up(&self, id: ClientOrderId) {
+        let (broker, symbol) = (self.link.broker(), self.lane.key().symbol.clone());
+        self.ask(async move {
+            let answer = match broker {
+                Some(broker) => tokio::time::timeout(ANSWER_TIMEOUT, broker.look_up(&symbol, id)).await,
+                None => Ok(LookUp::Unavailable { evidence: not_connected() }),
+            };
+            Event::LookedUp(id, answer.unwrap_or_else(|_| LookUp::Unavailable { evidence: no_answer() }))
+        });
+    }
+
+    fn cancel(&self, id: ClientOrderId) {
+        let (broker, symbol) = (self.link.broker(), self.lane.key().symbol.clone());
+        self.ask(async move {
+            let outcome = match broker {
+                Some(broker) => tokio::time::timeout(ANSWER_TIMEOUT, broker.cancel(&symbol, id)).await,
+                None => Ok(CancelOutcome::Unknown { evidence: not_connected() }),
+            };
+            Event::Canceled(id, outcome.unwrap_or_else(|_| CancelOutcome::Unknown { evidence: no_answer() }))
+        });
+    }
+
+    fn ask_net(&self, purpose: NetPurpose) {
+        let symbol = self.lane.key().symbol.clone();
+        self.ask_broker(
+            move |broker| async move { broker.net_position(&symbol).await },
+            move |answer| Event::Net(purpose, answer),
+        );
+    }
+
+    fn ask_instrument(&self) {
+        let symbol = self.lane.key().symbol.clone();
+        self.ask_broker(move |broker| async move { broker.instrument(&symbol).await }, Event::Instrument);
+    }
+
+    /// Asks the venue something that it may fail to answer.
+    fn ask_broker<T, F>(
+        &self,
+        question: impl FnOnce(Arc<dyn Broker>) -> F + Send + 'static,
+        event: impl FnOnce(Result<T, BrokerError>) -> Event + Send + 'static,
+    ) where
+        F: Future<Output = Result<T, BrokerError>> + Send,
+        T: Send,
+    {
+        let broker = self.link.broker();
+        self.ask(async move {
+            let answer = match broker {
+                Some(broker) => tokio::time::timeout(ANSWER_TIMEOUT, question(broker)).await,
+                None => Ok(Err(BrokerError::Unavailable(not_connected()))),
+            };
+            event(answer.unwrap_or_else(|_| Err(BrokerError::Unavailable(no_answer()))))
+        });
+    }
+
+    /// Runs a question beside the lane and feeds its answer back.
+    fn ask(&self, question: impl Future<Output = Event> + Send + 'static) {
+        let Some(answers) = self.answers.upgrade() else { return };
+        tokio::spawn(async move {
+            let event = question.await;
+            // The lane is gone only where the program ends; the next start asks again.
+            let _ = answers.send(event).await;
+        });
+    }
+
+    fn feed(&self, event: Event) {
+        self.ask(std::future::ready(event));
+    }
+
+    /// Tells those who watch, and the meters, what was recorded.
+    fn publish(&self, changes: Changes) {
+        let now = self.work.clock.now();
+        let events = &self.work.events;
+        for order in changes.intents.into_iter().chain(changes.orders) {
+            if order.status.is_final() {
+                self.link.route_ended(order.request.client_order_id);
+            }
+            if order.status == OrderStatus::Filled
+                && let Some(received_at) = self.lane.received_at(order.signal_id)
+            {
+                self.work.meters.order(&order, received_at);
+            }
+            events.publish(order.user_id, now, EventBody::Order(Box::new(order)));
+        }
+        for fill in changes.fills {
+            events.publish(fill.user_id, now, EventBody::Fill(Box::new(fill)));
+        }
+        for position in changes.positions {
+            events.publish(position.user_id, now, EventBody::Position(Box::new(position)));
+        }
+        for outcome in changes.outcomes.iter().filter(|outcome| outcome.status.is_final()) {
+            if let Some(webhook_id) = self.work.registry.webhook_of(outcome.strategy_id) {
+                let body = EventBody::Signal { signal_id: outcome.signal_id, webhook_id };
+                events.publish(self.link.user_id, now, body);
+            }
+        }
+    }
+
+    /// Shows the lane's state to those who ask from outside.
+    fn show(&self) {
+        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        view.books = self.lane.books_state();
+        if view.books == BooksState::Agree {
+            view.agreed_at = Some(self.lane.books_agreed_at().unwrap_or(UnixMicros(0)));
+        }
+        view.waiting = self.lane.waiting();
+        view.oldest = self.lane.oldest();
+        view.unknown_orders = self.lane.unknown_orders();
+        for (id, position, working) in self.lane.strategies() {
+            view.strategies.insert(id, (position, working));
+        }
+    }
+}
+
+fn no_answer() -> String {
+    format!("no answer within {} s", ANSWER_TIMEOUT.as_secs())
+}
+
+fn not_connected() -> String {
+    "the broker account is not connected".to_owned()
+}

@@ -1,0 +1,126 @@
+//! What the engine measures, for Prometheus.
+
+use std::time::Duration;
+
+use atomik_domain::{Code, Order, UnixMicros};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+/// Handles to every metric, looked up once.
+pub struct Meters {
+    deliveries: Vec<(Code, Counter)>,
+    stages: [(Stage, Histogram); 5],
+    /// Orders that passed the gate, and orders sent.
+    pub(crate) approved: Counter,
+    pub(crate) sent: Counter,
+    waiting_records: Gauge,
+    waiting_signals: Gauge,
+    oldest_signal: Gauge,
+    unknown_orders: Gauge,
+}
+
+/// A step of a signal's way, measured from its receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Committed.
+    Stored,
+    /// Its order decided.
+    Planned,
+    /// Its order handed to the adapter.
+    Sent,
+    /// The venue's answer here.
+    Acknowledged,
+    /// Its last fill here.
+    Filled,
+}
+
+impl Stage {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Planned => "planned",
+            Self::Sent => "sent",
+            Self::Acknowledged => "acknowledged",
+            Self::Filled => "filled",
+        }
+    }
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        let stages = [Stage::Stored, Stage::Planned, Stage::Sent, Stage::Acknowledged, Stage::Filled];
+        Self {
+            deliveries: Code::ALL
+                .iter()
+                .map(|code| (*code, counter!("atomik_deliveries_total", "code" => code.as_str())))
+                .collect(),
+            stages: stages
+                .map(|stage| (stage, histogram!("atomik_stage_seconds", "stage" => stage.as_str()))),
+            approved: counter!("atomik_orders_approved_total"),
+            sent: counter!("atomik_orders_sent_total"),
+            waiting_records: gauge!("atomik_waiting_records"),
+            waiting_signals: gauge!("atomik_waiting_signals"),
+            oldest_signal: gauge!("atomik_oldest_waiting_signal_seconds"),
+            unknown_orders: gauge!("atomik_unknown_orders"),
+        }
+    }
+}
+
+/// What waits, all lanes together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Depths {
+    /// Records on their way to the store.
+    pub records: usize,
+    /// Signals in lanes.
+    pub signals: usize,
+    /// When the oldest of them was received.
+    pub oldest: Option<UnixMicros>,
+    /// Orders whose fate is not proven.
+    pub unknown_orders: usize,
+}
+
+impl Meters {
+    /// Counts a delivery.
+    pub fn delivery(&self, code: Code) {
+        if let Some((_, counter)) = self.deliveries.iter().find(|(counted, _)| *counted == code) {
+            counter.increment(1);
+        }
+    }
+
+    /// Measures a step, from the signal's receipt.
+    pub fn stage(&self, stage: Stage, received_at: UnixMicros, at: UnixMicros) {
+        if let Some((_, histogram)) = self.stages.iter().find(|(measured, _)| *measured == stage) {
+            histogram.record(seconds(at.micros_since(received_at)));
+        }
+    }
+
+    /// Measures the steps of an order that has filled.
+    pub fn order(&self, order: &Order, received_at: UnixMicros) {
+        self.stage(Stage::Planned, received_at, order.planned_at);
+        let steps = [
+            (Stage::Sent, order.sent_at),
+            (Stage::Acknowledged, order.acknowledged_at),
+            (Stage::Filled, order.filled_at),
+        ];
+        for (stage, at) in steps {
+            if let Some(at) = at {
+                self.stage(stage, received_at, at);
+            }
+        }
+    }
+
+    /// Shows what waits.
+    pub fn depths(&self, depths: Depths, now: UnixMicros) {
+        self.waiting_records.set(count(depths.records));
+        self.waiting_signals.set(count(depths.signals));
+        self.unknown_orders.set(count(depths.unknown_orders));
+        self.oldest_signal.set(depths.oldest.map_or(seconds(0), |oldest| seconds(now.micros_since(oldest))));
+    }
+}
+
+fn seconds(micros: i64) -> f64 {
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0)).as_secs_f64()
+}
+
+fn count(things: usize) -> f64 {
+    f64::from(u32::try_from(things).unwrap_or(u32::MAX))
+}
