@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use atomik_domain::{ClientOrderId, ExecId, Intention, Outcome, OutcomeStatus};
+use atomik_domain::{ClientOrderId, Code, ExecId, Intention, Outcome, OutcomeStatus, UnixMicros};
 use atomik_ports::history::Signal;
 use atomik_ports::journal::Changes;
 use atomik_ports::operations::UnfinishedWork;
@@ -10,12 +10,12 @@ use atomik_ports::operations::UnfinishedWork;
 use crate::lane::{Job, LaneKey, LaneSeed, SignalBrief, View};
 use crate::registry::Registry;
 
-/// Sorts unfinished work into the lanes it belongs to. What belongs to no lane any more (its strategy was deleted) is
+/// Sorts unfinished work into the lanes it belongs to. What belongs to no lane any more (its strategy or account is gone) is
 /// settled by the changes that come with it.
 pub fn seeds(
     work: UnfinishedWork,
     registry: &Registry,
-    now: atomik_domain::UnixMicros,
+    now: UnixMicros,
 ) -> (BTreeMap<LaneKey, LaneSeed>, Changes) {
     let mut seeds: BTreeMap<LaneKey, LaneSeed> = BTreeMap::new();
     let mut changes = Changes::default();
@@ -34,17 +34,17 @@ pub fn seeds(
         seeds.entry(key).or_default().orders.push((order, executions));
     }
     for (signal, outcome) in work.outcomes {
-        match registry.strategy(outcome.strategy_id) {
-            Some(strategy) => {
-                let key = LaneKey {
-                    broker_account_id: strategy.broker_account_id,
-                    symbol: strategy.symbol.clone(),
-                };
-                let job = Job { signal: brief(&signal), strategy_id: outcome.strategy_id };
-                seeds.entry(key).or_default().jobs.push(job);
-            }
-            None => changes.outcomes.push(orphaned(outcome, now)),
+        let Some(strategy) = registry.strategy(outcome.strategy_id) else {
+            changes.outcomes.push(orphaned(outcome, Code::StrategyInactive, now));
+            continue;
+        };
+        if registry.broker_account(strategy.broker_account_id).is_none() {
+            changes.outcomes.push(orphaned(outcome, Code::AccountUnavailable, now));
+            continue;
         }
+        let key = LaneKey { broker_account_id: strategy.broker_account_id, symbol: strategy.symbol.clone() };
+        let job = Job { signal: brief(&signal), strategy_id: outcome.strategy_id };
+        seeds.entry(key).or_default().jobs.push(job);
     }
     (seeds, changes)
 }
@@ -64,13 +64,8 @@ fn brief(signal: &Signal) -> SignalBrief {
     }
 }
 
-fn orphaned(outcome: Outcome, now: atomik_domain::UnixMicros) -> Outcome {
-    let code = atomik_domain::Code::StrategyInactive;
-    Outcome {
-        status: OutcomeStatus::Denied,
-        code,
-        detail: code.meaning().to_owned(),
-        settled_at: Some(now),
-        ..outcome
-    }
+/// Nobody is left to work on it: the strategy or its account is gone.
+fn orphaned(outcome: Outcome, code: Code, now: UnixMicros) -> Outcome {
+    let detail = code.meaning().to_owned();
+    Outcome { status: OutcomeStatus::Denied, code, detail, settled_at: Some(now), ..outcome }
 }
