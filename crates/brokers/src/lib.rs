@@ -1,1 +1,4 @@
-//! See Cargo.toml's description.
+//! Venues behind one port, one folder each, and the catalogue of what can be traded.
+
+pub mod instruments;
+pub mod paper;

@@ -164,10 +164,10 @@ impl Alert {
         let fields = Fields::read(body)?;
         let action = parse_action(fields.action.as_ref())?;
         let mut notes = Vec::new();
-        let comment =
-            fields.comment.and_then(Scalar::into_text).map(|text| cut(text.trim(), MAX_COMMENT_CHARS));
-        let comment = comment.filter(|text| !text.is_empty());
+        let comment = fields.comment.and_then(Scalar::into_text);
+        // Read whole and only then cut: the beginning of a long comment may look like a word that was not sent.
         let intention = comment.as_deref().map_or(Ok(Intention::Bare), Intention::parse)?;
+        let comment = comment.map(|text| cut(text.trim(), MAX_COMMENT_CHARS)).filter(|text| !text.is_empty());
         if let (Some(text), Intention::Bare) = (&comment, intention) {
             notes.push(format!("comment \"{text}\" is no signal word and was treated as no comment"));
         }
@@ -204,7 +204,7 @@ fn parse_action(action: Option<&Scalar>) -> Result<Action, AlertError> {
     let text = match action {
         Some(Scalar::Text(text)) => text,
         Some(Scalar::Number(number)) => {
-            return Err(AlertError::InvalidAction(format!("action is the number {number}.")));
+            return Err(AlertError::InvalidAction(format!("action is the number {}.", excerpt(number))));
         }
         None => return Err(AlertError::InvalidAction("action is missing.".to_owned())),
     };

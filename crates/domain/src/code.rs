@@ -61,6 +61,7 @@ codes! {
     SubscriptionInactive = "subscription_inactive", "The account's subscription does not allow trading.", "Renew the subscription.";
     RateLimited = "rate_limited", "More than 10 requests arrived within a second.", "Reduce the alert frequency; wait as long as Retry-After says.";
     PayloadTooLarge = "payload_too_large", "The body is larger than 64 KiB.", "Send a shorter message.";
+    RequestTimeout = "request_timeout", "The body did not arrive in time.", "Send the whole request at once.";
     MethodNotAllowed = "method_not_allowed", "Only POST is accepted here.", "Send the alert as a POST request.";
     MalformedJson = "malformed_json", "The body is not one valid JSON object.", "Send an object such as {\"action\": \"BUY\"}.";
     InvalidAction = "invalid_action", "The action is missing or is neither BUY nor SELL.", "Set \"action\" to \"BUY\" or \"SELL\".";

@@ -11,6 +11,23 @@ use crate::order::OrderRequest;
 use crate::time::UnixMicros;
 
 /// An order that the gate let pass. It cannot be made elsewhere, copied, or sent twice: sending takes it.
+///
+/// Its one field is private, so an order that nobody approved does not compile:
+///
+/// ```compile_fail,E0451
+/// fn past_the_gate(request: atomik_domain::OrderRequest) -> atomik_domain::Approved {
+///     atomik_domain::Approved { request }
+/// }
+/// ```
+///
+/// Nor does one that is sent a second time:
+///
+/// ```compile_fail,E0382
+/// fn twice(order: atomik_domain::Approved, mut send: impl FnMut(atomik_domain::Approved)) {
+///     send(order);
+///     send(order);
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Approved {
     request: OrderRequest,
@@ -130,8 +147,10 @@ impl Gate {
         let now = circumstances.now;
         let interval = self.interval();
         let full_at = self.full_at.entry(circumstances.strategy_id).or_insert(now);
-        // A clock that went back must not lock the strategy out: the bucket is never further away than one minute.
-        let next = (*full_at).clamp(now, now.plus(MINUTE)).plus(interval);
+        // A clock that went back must not lock the strategy out: the bucket is never further away than one minute, and
+        // that is kept even where nothing fits now.
+        *full_at = (*full_at).clamp(now, now.plus(MINUTE));
+        let next = full_at.plus(interval);
         let fits = next.micros_since(now) <= MINUTE;
         if fits {
             *full_at = next;

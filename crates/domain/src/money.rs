@@ -94,7 +94,7 @@ impl Qty {
             return self;
         }
         // `%` on decimals is exact where a division need not be: 1/3 has no finite decimal.
-        let remainder = self.0 % lot_size.0;
+        let remainder = self.0.checked_rem(lot_size.0).unwrap_or_default();
         if remainder.is_zero() {
             return self;
         }
@@ -140,7 +140,11 @@ impl Price {
         if tick_size.is_zero() {
             return self;
         }
-        let ticks = (self.0 / tick_size.0).round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
+        // A price with more ticks than a decimal can count is far out of every venue's bounds: left for them to refuse.
+        let Some(ticks) = self.0.checked_div(tick_size.0) else {
+            return self;
+        };
+        let ticks = ticks.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
         Self(ticks.saturating_mul(tick_size.0))
     }
 }
@@ -191,6 +195,14 @@ mod tests {
     #[case("-37.635", "0.01", "-37.64")]
     fn prices_land_on_ticks(#[case] price: &str, #[case] tick: &str, #[case] expected: &str) {
         assert_eq!(Price(decimal(price)).round_to_tick(Price(decimal(tick))), Price(decimal(expected)));
+    }
+
+    #[test]
+    fn the_largest_numbers_round_without_a_panic() {
+        let price = Price(Decimal::MAX);
+        assert_eq!(price.round_to_tick(Price(decimal("0.01"))), price);
+        let tiny = Qty(Decimal::new(1, 28));
+        let _ = (Qty(Decimal::MAX).ceil_to_lot(tiny), Qty(Decimal::MAX).floor_to_lot(tiny));
     }
 
     #[rstest]

@@ -100,3 +100,170 @@ impl Position {
         Price(cost.checked_div(total).unwrap_or(Decimal::ZERO).round_dp(10))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instrument::{AssetClass, Symbol};
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    fn instrument(multiplier: i64) -> Instrument {
+        Instrument {
+            symbol: Symbol::parse("ES").unwrap(),
+            name: "E-mini S&P 500".to_owned(),
+            asset_class: AssetClass::Future,
+            exchange: "CME".to_owned(),
+            currency: "USD".to_owned(),
+            tick_size: Price(Decimal::new(25, 2)),
+            lot_size: Qty(Decimal::ONE),
+            multiplier: Decimal::from(multiplier),
+            known: true,
+        }
+    }
+
+    /// Trades of (signed quantity, price) one after the other; gives the position and each trade's profit.
+    fn traded(multiplier: i64, trades: &[(i64, i64)]) -> (Position, Vec<i64>) {
+        let instrument = instrument(multiplier);
+        let mut position = Position::default();
+        let mut profits = Vec::new();
+        for (change, price) in trades {
+            let side = if *change > 0 { Side::Buy } else { Side::Sell };
+            let qty = Qty(Decimal::from(change.abs()));
+            let (after, profit) = position.after_trade(&instrument, side, qty, Price(Decimal::from(*price)));
+            position = after;
+            profits.push(i64::try_from(profit.0).unwrap());
+        }
+        (position, profits)
+    }
+
+    #[rstest]
+    #[case::adding_averages(&[(1, 100), (3, 200)], 4, "175", &[0, 0])]
+    #[case::a_short_averages_too(&[(-1, 100), (-3, 200)], -4, "175", &[0, 0])]
+    #[case::a_partial_close_leaves_the_average(&[(4, 100), (-1, 130)], 3, "100", &[0, 30])]
+    #[case::a_partial_cover_leaves_the_average(&[(-4, 100), (1, 130)], -3, "100", &[0, -30])]
+    #[case::a_full_close_leaves_nothing(&[(2, 100), (-2, 90)], 0, "0", &[0, -20])]
+    #[case::a_flip_opens_at_its_own_price(&[(2, 100), (-5, 110)], -3, "110", &[0, 20])]
+    #[case::a_flip_from_short_too(&[(-2, 100), (5, 110)], 3, "110", &[0, -20])]
+    #[case::an_average_needs_not_be_on_a_tick(&[(1, 100), (2, 101)], 3, "100.6666666667", &[0, 0])]
+    fn a_position_follows_its_trades(
+        #[case] trades: &[(i64, i64)],
+        #[case] net_qty: i64,
+        #[case] avg_price: &str,
+        #[case] profits: &[i64],
+    ) {
+        let (position, locked_in) = traded(1, trades);
+        assert_eq!(position.net_qty, SignedQty(Decimal::from(net_qty)));
+        assert_eq!(position.avg_price.to_string(), avg_price);
+        assert_eq!(locked_in, profits);
+        assert_eq!(position.realized_profit, Amount(Decimal::from(profits.iter().sum::<i64>())));
+    }
+
+    #[test]
+    fn a_futures_multiplier_is_in_every_profit() {
+        let (position, profits) = traded(50, &[(2, 5_000), (-1, 5_001)]);
+        assert_eq!(profits, [0, 50]);
+        let unrealized = position.unrealized_profit(&instrument(50), Price(Decimal::from(5_003)));
+        assert_eq!(unrealized, Amount(Decimal::from(150)));
+    }
+
+    #[test]
+    fn a_short_earns_when_the_price_falls_and_flat_earns_nothing() {
+        let (short, _) = traded(50, &[(-2, 5_000)]);
+        let unrealized =
+            |position: &Position| position.unrealized_profit(&instrument(50), Price(Decimal::from(4_990)));
+        assert_eq!((short.side(), unrealized(&short)), (PositionSide::Short, Amount(Decimal::from(1_000))));
+        let (flat, _) = traded(50, &[(-2, 5_000), (2, 4_000)]);
+        assert_eq!((flat.side(), unrealized(&flat)), (PositionSide::Flat, Amount::ZERO));
+    }
+
+    #[test]
+    fn the_commission_paid_is_kept_through_trades() {
+        let position = Position { commission: Amount(Decimal::from(7)), ..Position::default() };
+        let (after, _) =
+            position.after_trade(&instrument(1), Side::Buy, Qty(Decimal::ONE), Price(Decimal::TEN));
+        assert_eq!(after.commission, position.commission);
+    }
+
+    #[test]
+    fn the_largest_numbers_do_not_panic() {
+        let (position, _) = Position::default().after_trade(
+            &instrument(50),
+            Side::Buy,
+            Qty(Decimal::MAX),
+            Price(Decimal::MAX),
+        );
+        let (after, _) =
+            position.after_trade(&instrument(50), Side::Sell, Qty(Decimal::MAX), Price(Decimal::MIN));
+        let _ = after.unrealized_profit(&instrument(50), Price(Decimal::MAX));
+    }
+
+    /// The same rules in whole numbers: the average price as an exact fraction, no decimals anywhere.
+    #[derive(Default)]
+    struct Model {
+        net: i128,
+        /// Average price, as numerator and denominator.
+        average: (i128, i128),
+        /// Profit, as numerator over the denominators met so far: kept as a list, summed in the end.
+        profits: Vec<(i128, i128)>,
+    }
+
+    impl Model {
+        fn trade(&mut self, change: i128, price: i128) {
+            let (numerator, denominator) = if self.net == 0 { (0, 1) } else { self.average };
+            if self.net * change >= 0 {
+                let held = self.net.abs();
+                let total = held + change.abs();
+                self.average =
+                    reduced(held * numerator + change.abs() * price * denominator, denominator * total);
+            } else {
+                let closed = change.abs().min(self.net.abs());
+                let points = (price * denominator - numerator) * self.net.signum();
+                self.profits.push((points * closed, denominator));
+                if change.abs() > self.net.abs() {
+                    self.average = (price, 1);
+                }
+            }
+            self.net += change;
+        }
+    }
+
+    fn reduced(numerator: i128, denominator: i128) -> (i128, i128) {
+        let (mut a, mut b) = (numerator.abs(), denominator);
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        (numerator / a.max(1), denominator / a.max(1))
+    }
+
+    fn decimal(fraction: (i128, i128)) -> Decimal {
+        // Twelve decimals by whole-number division: finer than what it is compared with.
+        Decimal::from_i128_with_scale(fraction.0 / fraction.1 * 1_000_000_000_000, 12)
+            + Decimal::from_i128_with_scale(fraction.0 % fraction.1 * 1_000_000_000_000 / fraction.1, 12)
+    }
+
+    proptest! {
+        #[test]
+        fn decimals_agree_with_whole_numbers(
+            trades in proptest::collection::vec(((-9i64..=9).prop_filter("a trade", |q| *q != 0), 1i64..10_000), 1..9)
+        ) {
+            let instrument = instrument(50);
+            let mut position = Position::default();
+            let mut model = Model::default();
+            for (change, price) in &trades {
+                let side = if *change > 0 { Side::Buy } else { Side::Sell };
+                let qty = Qty(Decimal::from(change.abs()));
+                (position, _) = position.after_trade(&instrument, side, qty, Price(Decimal::from(*price)));
+                model.trade(i128::from(*change), i128::from(*price));
+
+                prop_assert_eq!(position.net_qty.0, Decimal::from(model.net));
+                let average = if model.net == 0 { Decimal::ZERO } else { decimal(model.average) };
+                // Ten decimals are kept at every step, and the steps are few.
+                prop_assert!((position.avg_price.0 - average).abs() < Decimal::new(1, 8));
+                let realized: Decimal = model.profits.iter().map(|profit| decimal(*profit)).sum();
+                let realized = realized * instrument.multiplier;
+                prop_assert!((position.realized_profit.0 - realized).abs() < Decimal::new(1, 4));
+            }
+        }
+    }
+}

@@ -202,7 +202,9 @@ fn trial_order(symbol: &Symbol, side: Side, qty: Qty, exit: bool, installation: 
     }
 }
 
-fn say(strategy: &Strategy, situation: &Situation, decision: Decision) -> String {
+/// What a decision comes to, in one English sentence about the strategy.
+#[must_use]
+pub fn say(strategy: &Strategy, situation: &Situation, decision: Decision) -> String {
     let (name, symbol) = (&strategy.name, &strategy.symbol);
     let verb = |side: Side| if side == Side::Buy { "buy" } else { "sell" };
     let held = match PositionSide::of(situation.net_qty) {

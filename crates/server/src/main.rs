@@ -1,3 +1,95 @@
-//! The `atomik` program.
+//! The `atomik` program: configuration, wiring, telemetry, command line. The rules live elsewhere.
 
-fn main() {}
+mod cli;
+mod config;
+mod explain;
+mod halt;
+mod master_key;
+mod output;
+mod quickstart;
+mod send;
+mod serve;
+mod store;
+mod telemetry;
+mod user;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+
+use cli::{CheckConfigArgs, Cli, Command, ConfigArgs};
+use config::{Config, Flags};
+
+/// How long threads that still compute may delay the end of the process.
+const LAST_WORK: Duration = Duration::from_millis(500);
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody is left to tell where the standard error is closed.
+            let _ = writeln!(std::io::stderr().lock(), "atomik: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the worker threads cannot be started")?;
+    let result = runtime.block_on(perform(cli.command));
+    runtime.shutdown_timeout(LAST_WORK);
+    result
+}
+
+async fn perform(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(args) => {
+            let listen = args.listen.clone();
+            serve::serve(configuration(&args.config, listen)?).await?;
+        }
+        Command::Quickstart(args) => {
+            quickstart::quickstart(&configuration(&args.config, None)?, &args).await?
+        }
+        Command::Send(args) => return send::send(&args).await,
+        Command::Explain(args) => explain::explain(&args)?,
+        Command::User(args) => user::user(&configuration(&args.config, None)?, args.action).await?,
+        Command::Halt(args) => halt::halt(&configuration(&args.config, None)?, args.action).await?,
+        Command::CheckConfig(args) => check_config(&args)?,
+        Command::Openapi => {
+            let document = serde_json::to_string_pretty(&atomik_http::openapi::document())?;
+            output::line(document)?;
+        }
+        Command::Backup(args) => {
+            let store = store::open_existing(&configuration(&args.config, None)?).await?;
+            atomik_ports::Operations::backup(&store, &args.file).await?;
+            output::line(format_args!("Backed up to {}.", args.file.display()))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn configuration(args: &ConfigArgs, listen: Option<String>) -> anyhow::Result<Config> {
+    let flags = Flags { listen, data_dir: args.data_dir.clone() };
+    config::load(args.config.as_deref(), std::env::vars_os(), &flags)
+        .map_err(|problems| anyhow::anyhow!("the configuration cannot be used:\n  {}", problems.join("\n  ")))
+}
+
+fn check_config(args: &CheckConfigArgs) -> anyhow::Result<()> {
+    if args.print_default {
+        output::text(config::DEFAULT_FILE)?;
+        return Ok(());
+    }
+    let config = configuration(&args.config, args.listen.clone())?;
+    output::line("The configuration is fine.")?;
+    for (name, value) in config.summary() {
+        output::line(format_args!("  {name:<20} {value}"))?;
+    }
+    Ok(())
+}

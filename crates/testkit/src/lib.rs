@@ -1,1 +1,6 @@
 //! See Cargo.toml's description.
+
+pub mod broker_suite;
+
+pub mod builders;
+pub mod store_suite;

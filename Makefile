@@ -1,0 +1,25 @@
+# The project's commands. Each one is a line or a script that also runs without make.
+
+.PHONY: run test check bench
+
+# Builds the program and serves it on http://127.0.0.1:8080; prints what to do next.
+run:
+	@scripts/need.sh
+	cargo build --release -p atomik-server
+	./target/release/atomik serve
+
+# Everything that has to hold before a change lands.
+test:
+	@scripts/test.sh
+
+# The fast inner loop: format, lints, and the tests of the rules and the engine.
+check:
+	@scripts/need.sh
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo test -p atomik-domain -p atomik-ports -p atomik-engine
+
+# The speed figures, measured on this machine and written to docs/performance.md.
+bench:
+	@scripts/need.sh
+	cargo bench -p atomik-server --bench speed

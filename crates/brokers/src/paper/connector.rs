@@ -1,0 +1,135 @@
+//! The paper venue as the engine sees it: opened once, connected to once an account.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use atomik_domain::{
+    BrokerAccount, BrokerId, Environment, ExecutionReport, Instrument, OrderType, TimeInForce,
+};
+use atomik_ports::broker::{
+    Broker, BrokerDescription, BrokerError, Capabilities, ClientIdUniqueness, FieldError,
+};
+use atomik_ports::{BrokerConnector, Clock};
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use super::broker::PaperBroker;
+use super::desk::{Command, Desk};
+use super::feed::Feed;
+use super::settings::{PaperSettings, setting_fields};
+use super::store::{self, Reader};
+use crate::instruments;
+
+/// How many commands may wait for the desk; more are answered "not sent".
+const MAX_WAITING: usize = 10_000;
+/// The venue's database file, in the data directory.
+const FILE_NAME: &str = "paper.db";
+
+/// Why the paper venue did not open.
+#[derive(Debug, thiserror::Error)]
+#[error("the paper venue's database {file} cannot be opened: {reason}")]
+pub struct OpenError {
+    /// The file.
+    pub file: String,
+    /// What is wrong with it, in the database's words.
+    pub reason: String,
+}
+
+/// The paper venue.
+#[derive(Debug)]
+pub struct PaperVenue {
+    commands: mpsc::Sender<Command>,
+    reader: Reader,
+    capabilities: Capabilities,
+}
+
+impl PaperVenue {
+    /// Opens the venue's database in `data_dir`, which must exist, and starts its desk. `seed` is the simulated feed's.
+    ///
+    /// Must be called within a tokio runtime. One process at a time may have a data directory's venue open.
+    ///
+    /// # Errors
+    /// [`OpenError`] where the file cannot be opened, is damaged, or was written by a newer version.
+    pub async fn open(data_dir: &Path, clock: Arc<dyn Clock>, seed: u64) -> Result<Self, OpenError> {
+        let file = data_dir.join(FILE_NAME);
+        let opened = store::open(&file).await;
+        let (reader, writer) = opened
+            .map_err(|error| OpenError { file: file.display().to_string(), reason: error.to_string() })?;
+        let (commands, received) = mpsc::channel(MAX_WAITING);
+        tokio::spawn(Desk::new(clock, Feed::new(seed), reader.clone(), writer).run(received));
+        Ok(Self { commands, reader, capabilities: capabilities() })
+    }
+
+    /// Finishes what the desk has taken, closes the database and returns when that is done. Every later call is answered
+    /// "not sent" or "unavailable". Dropping the venue and its connections does the same without waiting.
+    pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.commands.send(Command::Close { done }).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+}
+
+#[async_trait]
+impl BrokerConnector for PaperVenue {
+    fn description(&self) -> BrokerDescription {
+        BrokerDescription {
+            broker: BrokerId("paper".to_owned()),
+            name: "Paper trading".to_owned(),
+            environments: vec![Environment::Paper],
+            credential_fields: Vec::new(),
+            setting_fields: setting_fields(),
+            capabilities: self.capabilities.clone(),
+        }
+    }
+
+    fn check_settings(&self, environment: Environment, settings: &Value) -> Result<Value, Vec<FieldError>> {
+        if environment != Environment::Paper {
+            let problem = format!("the paper broker has no {environment} environment; use paper");
+            return Err(vec![FieldError { field: "environment".to_owned(), problem }]);
+        }
+        PaperSettings::parse(settings).map(|settings| settings.to_json())
+    }
+
+    async fn connect(
+        &self,
+        account: &BrokerAccount,
+        reports: mpsc::Sender<ExecutionReport>,
+    ) -> Result<Arc<dyn Broker>, BrokerError> {
+        let settings = PaperSettings::parse(&account.settings).map_err(|errors| {
+            let problems: Vec<String> =
+                errors.iter().map(|error| format!("{} {}", error.field, error.problem)).collect();
+            BrokerError::Unavailable(problems.join("; "))
+        })?;
+        let (answer, answered) = oneshot::channel();
+        let connect = Command::Connect { account_id: account.id, settings, reports, answer };
+        let closed = || BrokerError::Unavailable("the paper venue is closed".to_owned());
+        self.commands.send(connect).await.map_err(|_| closed())?;
+        let session = answered.await.map_err(|_| closed())?.map_err(BrokerError::Unavailable)?;
+        Ok(Arc::new(PaperBroker {
+            account_id: account.id,
+            session,
+            commands: self.commands.clone(),
+            reader: self.reader.clone(),
+            capabilities: self.capabilities.clone(),
+        }))
+    }
+
+    async fn search_instruments(&self, query: &str, limit: usize) -> Result<Vec<Instrument>, BrokerError> {
+        Ok(instruments::search(query, limit))
+    }
+}
+
+fn capabilities() -> Capabilities {
+    Capabilities {
+        order_types: OrderType::ALL.to_vec(),
+        times_in_force: TimeInForce::ALL.to_vec(),
+        reduce_only: true,
+        fractional_quantities: true,
+        client_id_uniqueness: ClientIdUniqueness::Forever,
+        // An order is either committed or will never be: the desk takes look-ups in turn, behind what was sent before.
+        settle_window: Duration::ZERO,
+    }
+}

@@ -1,0 +1,141 @@
+//! A paper venue in a directory of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use atomik_brokers::paper::PaperVenue;
+use atomik_domain::money::parse_decimal;
+use atomik_domain::{
+    BrokerAccount, BrokerAccountId, BrokerId, Environment, ExecutionReport, OrderRequest, Price, Qty, Symbol,
+    UnixMicros, UserId,
+};
+use atomik_ports::broker::SubmitOutcome;
+use atomik_ports::{Broker, BrokerConnector, Clock};
+use atomik_testkit::broker_suite::approved;
+use rust_decimal::Decimal;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+/// How long a test waits for what has to happen.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A clock that a test sets.
+pub struct SetClock(AtomicI64);
+
+impl SetClock {
+    pub fn at(text: &str) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(UnixMicros::parse_rfc3339(text).unwrap().0)))
+    }
+
+    pub fn set(&self, text: &str) {
+        self.0.store(UnixMicros::parse_rfc3339(text).unwrap().0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> UnixMicros {
+        UnixMicros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A venue, one account, one connection.
+pub struct Setup {
+    pub directory: TempDir,
+    pub clock: Arc<SetClock>,
+    pub venue: PaperVenue,
+    pub account: BrokerAccount,
+    pub broker: Arc<dyn Broker>,
+    pub reports: mpsc::Receiver<ExecutionReport>,
+}
+
+pub fn account(id: i64, settings: Value) -> BrokerAccount {
+    BrokerAccount {
+        id: BrokerAccountId(id),
+        user_id: UserId(1),
+        broker: BrokerId("paper".to_owned()),
+        environment: Environment::Paper,
+        label: "test".to_owned(),
+        settings,
+        created_at: UnixMicros(0),
+    }
+}
+
+impl Setup {
+    pub async fn with(settings: Value) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = SetClock::at("2026-03-20T12:00:00Z");
+        let venue = PaperVenue::open(directory.path(), clock.clone(), 7).await.unwrap();
+        let account = account(1, settings);
+        let (sender, reports) = mpsc::channel(4_096);
+        let broker = venue.connect(&account, sender).await.unwrap();
+        Self { directory, clock, venue, account, broker, reports }
+    }
+
+    /// Connects anew under other settings.
+    pub async fn change(&mut self, settings: Value) {
+        self.account.settings = settings;
+        let (sender, reports) = mpsc::channel(4_096);
+        self.broker = self.venue.connect(&self.account, sender).await.unwrap();
+        self.reports = reports;
+    }
+
+    /// Closes the venue and opens it again.
+    pub async fn restart(&mut self) {
+        self.venue.close().await;
+        self.venue = PaperVenue::open(self.directory.path(), self.clock.clone(), 7).await.unwrap();
+        self.change(self.account.settings.clone()).await;
+    }
+
+    pub async fn submit(&self, request: &OrderRequest) -> SubmitOutcome {
+        self.broker.submit(approved(request.clone())).await
+    }
+
+    pub async fn accepted(&self, request: &OrderRequest) -> ExecutionReport {
+        match self.submit(request).await {
+            SubmitOutcome::Accepted(report) => report,
+            other => panic!("not accepted: {other:?}"),
+        }
+    }
+
+    pub async fn rejected(&self, request: &OrderRequest) -> String {
+        match self.submit(request).await {
+            SubmitOutcome::Rejected { reason } => reason,
+            other => panic!("not rejected: {other:?}"),
+        }
+    }
+
+    /// The next report of an order that is as wanted.
+    pub async fn report(
+        &mut self,
+        request: &OrderRequest,
+        wanted: impl Fn(&ExecutionReport) -> bool,
+    ) -> ExecutionReport {
+        let listen = async {
+            loop {
+                let report = self.reports.recv().await.expect("the connection lives");
+                if report.client_order_id == request.client_order_id && wanted(&report) {
+                    return report;
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, listen).await.expect("a report in time")
+    }
+}
+
+pub fn decimal(text: &str) -> Decimal {
+    parse_decimal(text).unwrap()
+}
+
+pub fn symbol(text: &str) -> Symbol {
+    Symbol::parse(text).unwrap()
+}
+
+pub fn price(text: &str) -> Price {
+    Price(decimal(text))
+}
+
+pub fn qty(text: &str) -> Qty {
+    Qty(decimal(text))
+}

@@ -1,0 +1,15 @@
+//! The lane as a pure function, against a venue that obeys a script: every row of the guide from signal to fill, and
+//! every way in which a venue, a connection, a clock or a process can let it down.
+
+mod support;
+
+mod lanes {
+    mod guide;
+    mod reports;
+    mod restart;
+    mod reverse;
+    mod shared;
+    mod unproven;
+    mod unsent;
+    mod waiting;
+}

@@ -1,0 +1,191 @@
+//! Orders whose fate nobody knows: asked about first, sent again only where that cannot double anything.
+
+use std::time::Duration;
+
+use atomik_domain::{Code, OrderStatus, OutcomeStatus, Side};
+use atomik_engine::lane::Event;
+use atomik_ports::broker::ClientIdUniqueness;
+
+use crate::support::world::{A, Asked, B, Fate, World};
+use crate::support::{net, qty};
+
+fn venue(uniqueness: ClientIdUniqueness, settle_s: u64) -> World {
+    let mut world = World::down();
+    world.venue.uniqueness = uniqueness;
+    world.venue.settle_window = Duration::from_secs(settle_s);
+    world.connect();
+    world
+}
+
+#[test]
+fn an_order_that_arrived_after_all_is_found_and_not_sent_again() {
+    let mut world = World::new();
+    world.then([Fate::UnheardFill]);
+    let signal = world.signal(A, "BUY", "");
+    world.expect(signal, A, OutcomeStatus::Filled, Code::Filled);
+    assert_eq!(world.sent.len(), 1);
+    assert_eq!(world.position(A), net(2));
+}
+
+#[test]
+fn until_it_is_proven_the_trader_sees_unknown() {
+    let mut world = World::new();
+    world.asks.extend([Asked::Unavailable; 3]);
+    world.then([Fate::Unheard]);
+    let signal = world.signal(A, "BUY", "");
+    world.expect(signal, A, OutcomeStatus::Unknown, Code::OrderUnknown);
+    assert_eq!(world.order(signal, A, 0).status, OrderStatus::Unknown);
+    assert_eq!(world.lane.unknown_orders(), 1);
+    world.pass(20);
+    assert_eq!(world.order(signal, A, 0).status, OrderStatus::Working);
+    world.fill(world.id(signal, A, 0), 2);
+    world.expect(signal, A, OutcomeStatus::Filled, Code::Filled);
+    assert_eq!(world.sent.len(), 1);
+}
+
+#[test]
+fn one_proven_absent_is_sent_again_with_its_id_where_ids_are_unique_for_good() {
+    let mut world = venue(ClientIdUniqueness::Forever, 0);
+    world.then([Fate::Lost, Fate::Fill]);
+    let signal = world.signal(A, "BUY", "");
+    world.expect(signal, A, OutcomeStatus::Filled, Code::Filled);
+    assert_eq!(world.sent.len(), 2);
+    assert_eq!(world.sent[0], world.sent[1], "the same order under the same id");
+    assert_eq!(world.position(A), net(2));
+}
+
+#[test]
+fn an_entry_is_never_sent_again_where_ids_are_unique_among_open_orders_only() {
+    for uniqueness in [ClientIdUniqueness::AmongOpenOrders, ClientIdUniqueness::Undocumented] {
+        let mut world = venue(uniqueness, 0);
+        world.then([Fate::Lost]);
+        let signal = world.signal(A, "BUY", "");
+        world.expect(signal, A, OutcomeStatus::Expired, Code::BrokerUnreachable);
+        assert_eq!(world.sent.len(), 1);
+        assert_eq!(world.position(A), net(0));
+    }
+}
+
+#[test]
+fn an_exit_proven_absent_is_planned_anew_from_the_live_position() {
+    for uniqueness in [ClientIdUniqueness::Forever, ClientIdUniqueness::AmongOpenOrders] {
+        let mut world = venue(uniqueness, 0);
+        world.signal(A, "BUY", "");
+        world.then([Fate::Lost, Fate::Fill]);
+        let signal = world.signal(A, "SELL", "EXIT_50");
+        world.expect(signal, A, OutcomeStatus::Filled, Code::Filled);
+        assert_ne!(world.id(signal, A, 0), world.id(signal, A, 1));
+        assert_eq!(world.order(signal, A, 0).status, OrderStatus::Expired);
+        assert_eq!(world.position(A), net(1));
+    }
+}
+
+#[test]
+fn not_found_is_no_proof_before_the_settle_window_is_over() {
+    let mut world = venue(ClientIdUniqueness::Forever, 10);
+    world.then([Fate::Late(6_000_000)]);
+    let signal = world.signal(A, "BUY", "");
+    world.pass(5);
+    world.expect(signal, A, OutcomeStatus::Unknown, Code::OrderUnknown);
+    assert_eq!(world.sent.len(), 1);
+    world.pass(30);
+    assert_eq!(world.order(signal, A, 0).status, OrderStatus::Working);
+    assert_eq!(world.sent.len(), 1);
+}
+
+#[test]
+fn after_the_settle_window_it_is_and_a_stale_entry_still_does_not_leave() {
+    let mut world = venue(ClientIdUniqueness::Forever, 40);
+    world.then([Fate::Lost]);
+    let signal = world.signal(A, "BUY", "");
+    world.pass(39);
+    world.expect(signal, A, OutcomeStatus::Unknown, Code::OrderUnknown);
+    world.pass(60);
+    world.expect(signal, A, OutcomeStatus::Expired, Code::BrokerUnreachable);
+    assert_eq!(world.sent.len(), 1);
+}
+
+#[test]
+fn an_unknown_entry_stops_later_entries_and_no_exit() {
+    let mut world = World::new();
+    world.behave(A, |behavior| behavior.max_position = qty(9));
+    world.signal(A, "BUY", "");
+    world.asks.extend([Asked::Unavailable; 99]);
+    world.then([Fate::Unheard]);
+    let unknown = world.signal(A, "BUY", "");
+    let entry = world.signal(A, "BUY", "");
+    world.expect(entry, A, OutcomeStatus::Denied, Code::UnknownOrderOpen);
+    let exit = world.signal(A, "SELL", "EXIT_ALL");
+    world.expect(exit, A, OutcomeStatus::Filled, Code::Filled);
+    assert_eq!(world.position(A), net(0));
+    let other = world.signal(B, "BUY", "");
+    world.expect(other, B, OutcomeStatus::Filled, Code::Filled);
+    world.expect(unknown, A, OutcomeStatus::Unknown, Code::OrderUnknown);
+}
+
+#[test]
+fn an_unknown_exit_counts_as_working() {
+    let mut world = World::new();
+    world.signal(A, "BUY", "");
+    world.asks.extend([Asked::Unavailable; 99]);
+    world.then([Fate::UnheardFill]);
+    let unknown = world.signal(A, "SELL", "EXIT_ALL");
+    let again = world.signal(A, "SELL", "EXIT_ALL");
+    world.expect(again, A, OutcomeStatus::Skipped, Code::ExitAlreadyWorking);
+    world.asks.clear();
+    world.pass(60);
+    world.expect(unknown, A, OutcomeStatus::Filled, Code::Filled);
+    assert_eq!(world.position(A), net(0));
+}
+
+#[test]
+fn what_the_stream_says_first_is_kept_when_the_answer_is_lost() {
+    let mut world = World::new();
+    world.then([Fate::Silent]);
+    let signal = world.signal(A, "BUY", "");
+    let request = world.sent[0].clone();
+    let id = request.client_order_id;
+    world.venue.take(request);
+    let filled = world.venue.fill(id, qty(2), world.now);
+    world.tell(Event::Report(filled));
+    world.expect(signal, A, OutcomeStatus::Filled, Code::Filled);
+    let evidence = "no answer".to_owned();
+    let sent_at = world.now;
+    world.tell(Event::Submitted(id, sent_at, atomik_ports::broker::SubmitOutcome::Unknown { evidence }));
+    assert_eq!(world.order(signal, A, 0).status, OrderStatus::Filled);
+    assert_eq!(world.order(signal, A, 0).sent_at, Some(sent_at), "the time of the send is kept all the same");
+    assert_eq!(world.left(), [(Side::Buy, qty(2))]);
+}
+
+#[test]
+fn an_order_that_the_venue_acknowledged_is_not_forgotten_because_a_look_up_misses_it() {
+    for uniqueness in [ClientIdUniqueness::Forever, ClientIdUniqueness::AmongOpenOrders] {
+        let mut world = venue(uniqueness, 0);
+        world.then([Fate::Work]);
+        let signal = world.signal(A, "BUY", "");
+        let id = world.id(signal, A, 0);
+        let hidden = world.venue.orders.remove(&id).expect("the order");
+        world.disconnect();
+        world.connect();
+        world.pass(3);
+        assert_eq!(world.sent.len(), 1, "nothing is sent again");
+        assert!(!world.order(signal, A, 0).status.is_final());
+        world.venue.orders.insert(id, hidden);
+        world.fill(id, 2);
+        world.expect(signal, A, OutcomeStatus::Filled, Code::Filled);
+        assert_eq!(world.position(A), net(2));
+    }
+}
+
+#[test]
+fn an_intent_that_existed_already_is_looked_up_and_not_sent() {
+    let mut world = World::new();
+    world.then([Fate::Silent]);
+    let signal = world.signal(A, "BUY", "");
+    let request = world.sent.pop().expect("a request");
+    world.venue.take(request.clone());
+    let _ = world.venue.fill(request.client_order_id, qty(2), world.now);
+    world.tell(Event::IntentRepeated(request.client_order_id));
+    world.expect(signal, A, OutcomeStatus::Filled, Code::Filled);
+    assert!(world.sent.is_empty());
+}

@@ -1,0 +1,143 @@
+//! What was recorded, under the rules that every store keeps.
+
+use std::collections::{BTreeMap, HashSet};
+
+use atomik_domain::{
+    ClientOrderId, Code, ExecId, Fill, Order, Outcome, OutcomeStatus, PositionSide, SignalId, SignedQty,
+    StrategyId,
+};
+use atomik_engine::lane::{Job, LaneSeed};
+use atomik_ports::journal::{Changes, PositionRecord};
+
+/// The book.
+#[derive(Default)]
+pub struct Book {
+    pub orders: BTreeMap<ClientOrderId, Order>,
+    pub fills: Vec<Fill>,
+    pub positions: BTreeMap<StrategyId, PositionRecord>,
+    pub outcomes: BTreeMap<(SignalId, StrategyId), Outcome>,
+    jobs: Vec<Job>,
+    /// Signals of first legs, in the order in which their intents were recorded.
+    first_legs: Vec<SignalId>,
+}
+
+impl Book {
+    /// Stores a signal's target, as intake does.
+    pub fn store(&mut self, job: Job) {
+        let outcome = Outcome {
+            signal_id: job.signal.id,
+            strategy_id: job.strategy_id,
+            status: OutcomeStatus::Pending,
+            code: Code::Accepted,
+            detail: String::new(),
+            planned_at: None,
+            settled_at: None,
+        };
+        self.outcomes.insert((job.signal.id, job.strategy_id), outcome);
+        self.jobs.push(job);
+    }
+
+    /// Records changes. Returns the intents that existed already. Panics where a lane asks for what a store would only
+    /// silently ignore.
+    pub fn record(&mut self, changes: Changes) -> Vec<ClientOrderId> {
+        let mut repeated = Vec::new();
+        for order in changes.intents {
+            let id = order.request.client_order_id;
+            if self.orders.contains_key(&id) {
+                repeated.push(id);
+                continue;
+            }
+            if order.leg == 0 {
+                assert!(self.first_legs.last() <= Some(&order.signal_id), "signals were overtaken");
+                self.first_legs.push(order.signal_id);
+            }
+            self.orders.insert(id, order);
+        }
+        for order in changes.orders {
+            let known = self.orders.get_mut(&order.request.client_order_id);
+            let known = known.expect("an order is recorded as an intent first");
+            assert!(
+                !known.status.is_final() || known.status == order.status,
+                "an ended order came alive: {known:?} -> {order:?}"
+            );
+            *known = order;
+        }
+        for fill in changes.fills {
+            self.record_fill(fill);
+        }
+        for position in changes.positions {
+            self.positions.insert(position.strategy_id, position);
+        }
+        for outcome in changes.outcomes {
+            let key = (outcome.signal_id, outcome.strategy_id);
+            let known = self.outcomes.get(&key).expect("an outcome belongs to a stored signal");
+            assert!(!known.status.is_final(), "settled twice: {known:?} -> {outcome:?}");
+            self.outcomes.insert(key, outcome);
+        }
+        for (strategy, position) in &self.positions {
+            assert_eq!(position.position.net_qty, self.filled_net(*strategy), "a position is not its fills");
+        }
+        repeated
+    }
+
+    fn record_fill(&mut self, fill: Fill) {
+        if self.fills.iter().any(|known| known.execution.exec_id == fill.execution.exec_id) {
+            return;
+        }
+        let order = &self.orders[&fill.client_order_id];
+        let before = self.filled_net(fill.strategy_id);
+        let after = before + fill.side.signed(fill.execution.last_qty);
+        if order.is_exit() {
+            let (was, is) = (PositionSide::of(before), PositionSide::of(after));
+            assert!(
+                after.abs() < before.abs() && (is == was || is == PositionSide::Flat),
+                "an exit flipped or grew a position: {before} -> {after}"
+            );
+        }
+        self.fills.push(fill);
+    }
+
+    /// A strategy's position by its fills alone.
+    pub fn filled_net(&self, strategy: StrategyId) -> SignedQty {
+        let own = self.fills.iter().filter(|fill| fill.strategy_id == strategy);
+        own.fold(SignedQty::ZERO, |sum, fill| sum + fill.side.signed(fill.execution.last_qty))
+    }
+
+    /// What a new process finds: as `recovery` reads it from the store.
+    pub fn seed(&self) -> LaneSeed {
+        let unfinished = |signal, strategy| !self.outcomes[&(signal, strategy)].status.is_final();
+        let open = self
+            .orders
+            .values()
+            .filter(|order| !order.status.is_final() || unfinished(order.signal_id, order.strategy_id));
+        let orders = open.map(|order| {
+            let own = self.fills.iter().filter(|fill| fill.client_order_id == order.request.client_order_id);
+            let seen: HashSet<ExecId> = own.map(|fill| fill.execution.exec_id.clone()).collect();
+            (order.clone(), seen)
+        });
+        let jobs = self.jobs.iter().filter(|job| unfinished(job.signal.id, job.strategy_id)).map(|job| {
+            let mut job = job.clone();
+            job.signal.received_tick = None;
+            job
+        });
+        LaneSeed {
+            positions: self.positions.values().cloned().collect(),
+            orders: orders.collect(),
+            jobs: jobs.collect(),
+        }
+    }
+
+    /// A signal's outcome on a strategy.
+    pub fn outcome(&self, signal: SignalId, strategy: StrategyId) -> (OutcomeStatus, Code) {
+        let outcome = &self.outcomes[&(signal, strategy)];
+        (outcome.status, outcome.code)
+    }
+
+    /// A signal's orders on a strategy, by leg.
+    pub fn orders_of(&self, signal: SignalId, strategy: StrategyId) -> Vec<&Order> {
+        let own = self.orders.values().filter(|order| (order.signal_id, order.strategy_id) == (signal, strategy));
+        let mut own: Vec<_> = own.collect();
+        own.sort_by_key(|order| order.leg);
+        own
+    }
+}

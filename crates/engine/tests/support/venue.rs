@@ -1,0 +1,150 @@
+//! A venue that keeps the truth, whatever anybody hears of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use atomik_domain::instrument::AssetClass;
+use atomik_domain::order::{Execution, PriceSource};
+use atomik_domain::{
+    Amount, ClientOrderId, ExecId, ExecutionReport, Instrument, OrderRequest, OrderStatus,
+    OrderType, Price, Qty, SignedQty, Symbol, TimeInForce, UnixMicros, VenueOrderId,
+};
+use atomik_ports::broker::{Capabilities, ClientIdUniqueness};
+use rust_decimal::Decimal;
+
+/// An order as the venue has it.
+pub struct VenueOrder {
+    pub request: OrderRequest,
+    pub status: OrderStatus,
+    pub executions: Vec<Execution>,
+}
+
+impl VenueOrder {
+    /// How much has filled.
+    pub fn filled(&self) -> Qty {
+        self.executions.iter().fold(Qty::ZERO, |sum, execution| sum + execution.last_qty)
+    }
+
+    /// How much may still fill.
+    pub fn leaves(&self) -> Qty {
+        if self.status.is_final() { Qty::ZERO } else { self.request.order_qty.less(self.filled()) }
+    }
+}
+
+/// The venue.
+pub struct Venue {
+    pub orders: BTreeMap<ClientOrderId, VenueOrder>,
+    /// Traded by hand, past Atomik.
+    pub by_hand: SignedQty,
+    pub uniqueness: ClientIdUniqueness,
+    pub settle_window: Duration,
+    pub knows_symbol: bool,
+    /// Orders on their way: when they arrive.
+    pub in_flight: Vec<(i64, OrderRequest)>,
+    next_exec: u32,
+}
+
+impl Default for Venue {
+    fn default() -> Self {
+        Self {
+            orders: BTreeMap::new(),
+            by_hand: SignedQty::ZERO,
+            uniqueness: ClientIdUniqueness::Forever,
+            settle_window: Duration::ZERO,
+            knows_symbol: true,
+            in_flight: Vec::new(),
+            next_exec: 0,
+        }
+    }
+}
+
+impl Venue {
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            order_types: OrderType::ALL.to_vec(),
+            times_in_force: TimeInForce::ALL.to_vec(),
+            reduce_only: false,
+            fractional_quantities: false,
+            client_id_uniqueness: self.uniqueness,
+            settle_window: self.settle_window,
+        }
+    }
+
+    /// Takes an order. A second one with the same id is what must never happen.
+    pub fn take(&mut self, request: OrderRequest) {
+        let id = request.client_order_id;
+        let order = VenueOrder { request, status: OrderStatus::Working, executions: Vec::new() };
+        assert!(self.orders.insert(id, order).is_none(), "the venue got an order twice");
+    }
+
+    /// Lets those arrive that are due.
+    pub fn arrive(&mut self, tick: i64) {
+        let (due, later) = std::mem::take(&mut self.in_flight).into_iter().partition(|(at, _)| *at <= tick);
+        self.in_flight = later;
+        let due: Vec<(i64, OrderRequest)> = due;
+        due.into_iter().for_each(|(_, request)| self.take(request));
+    }
+
+    /// Fills some of an order; the report carries this execution alone.
+    pub fn fill(&mut self, id: ClientOrderId, qty: Qty, now: UnixMicros) -> ExecutionReport {
+        self.next_exec += 1;
+        let execution = Execution {
+            exec_id: ExecId(format!("X{}", self.next_exec)),
+            last_qty: qty,
+            last_price: Price(Decimal::from(100)),
+            commission: Amount::ZERO,
+            price_source: PriceSource::Venue,
+            traded_at: now,
+        };
+        let order = self.orders.get_mut(&id).expect("the venue fills an order it has");
+        assert!(!order.status.is_final(), "the venue fills an ended order");
+        order.executions.push(execution.clone());
+        assert!(order.filled() <= order.request.order_qty, "the venue overfilled an order");
+        order.status = match order.filled() == order.request.order_qty {
+            true => OrderStatus::Filled,
+            false => OrderStatus::PartiallyFilled,
+        };
+        ExecutionReport { executions: vec![execution], ..self.report(id) }
+    }
+
+    /// Ends an order.
+    pub fn end(&mut self, id: ClientOrderId, status: OrderStatus) -> ExecutionReport {
+        let order = self.orders.get_mut(&id).expect("the venue ends an order it has");
+        if !order.status.is_final() {
+            order.status = status;
+        }
+        ExecutionReport { executions: Vec::new(), ..self.report(id) }
+    }
+
+    /// Everything about an order.
+    pub fn report(&self, id: ClientOrderId) -> ExecutionReport {
+        let order = &self.orders[&id];
+        ExecutionReport {
+            client_order_id: id,
+            venue_order_id: Some(VenueOrderId(format!("V-{id}"))),
+            status: order.status,
+            filled_qty: order.filled(),
+            executions: order.executions.clone(),
+            reason: None,
+        }
+    }
+
+    /// The account's net position.
+    pub fn net(&self) -> SignedQty {
+        self.orders.values().fold(self.by_hand, |sum, order| sum + order.request.side.signed(order.filled()))
+    }
+
+    pub fn instrument(&self, symbol: &Symbol) -> Instrument {
+        Instrument {
+            symbol: symbol.clone(),
+            name: "Test".to_owned(),
+            asset_class: AssetClass::Future,
+            exchange: "TEST".to_owned(),
+            currency: "USD".to_owned(),
+            tick_size: Price(Decimal::new(25, 2)),
+            lot_size: Qty(Decimal::ONE),
+            multiplier: Decimal::ONE,
+            known: true,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The dashboard's REST, one file a resource.
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::AppState;
+
+pub mod admin;
+pub mod asking;
+pub mod broker_accounts;
+pub mod brokers;
+pub mod codes;
+pub mod deliveries;
+pub mod explain;
+pub mod fills;
+pub mod format;
+pub mod halts;
+pub mod instruments;
+pub mod orders;
+pub mod plan;
+pub mod positions;
+pub mod refusals;
+pub mod signals;
+pub mod strategies;
+pub mod trade_filter;
+pub mod webhooks;
+
+/// Everything under `/api/v1`.
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().nest("/api/v1", resources())
+}
+
+fn resources() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .merge(crate::auth::routes())
+        .merge(crate::events::routes())
+        .merge(admin::routes())
+        .merge(broker_accounts::routes())
+        .merge(brokers::routes())
+        .merge(codes::routes())
+        .merge(deliveries::routes())
+        .merge(explain::routes())
+        .merge(fills::routes())
+        .merge(halts::routes())
+        .merge(instruments::routes())
+        .merge(orders::routes())
+        .merge(plan::routes())
+        .merge(positions::routes())
+        .merge(signals::routes())
+        .merge(strategies::routes())
+        .merge(webhooks::routes())
+}

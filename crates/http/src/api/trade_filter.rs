@@ -1,0 +1,117 @@
+//! Which signals, orders, fills or positions a request asks for.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use atomik_domain::{BrokerAccountId, OrderStatus, StrategyId, Symbol, UnixMicros, WebhookId};
+use atomik_ports::history::TradeFilter;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::api::format::OrderStatusWord;
+use crate::error::{ApiResult, FieldErrors};
+
+/// Filters of signals, orders, fills and positions. Everything is read as text first, so that what is wrong is answered by its name.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TradeQuery {
+    /// Only those of one strategy.
+    #[param(value_type = Option<i64>)]
+    strategy_id: Option<String>,
+    /// Only those of one broker account.
+    #[param(value_type = Option<i64>)]
+    broker_account_id: Option<String>,
+    /// Only those in one symbol, in any case.
+    symbol: Option<String>,
+    /// Only those not before this moment, RFC 3339.
+    since: Option<String>,
+}
+
+impl TradeQuery {
+    /// The filter for the store.
+    ///
+    /// # Errors
+    /// 422, naming every parameter that cannot be read.
+    pub fn read(&self) -> ApiResult<TradeFilter> {
+        self.read_and(|_, _| ())
+    }
+
+    fn read_and(&self, more: impl FnOnce(&mut TradeFilter, &mut FieldErrors)) -> ApiResult<TradeFilter> {
+        let mut errors = FieldErrors::default();
+        let mut filter = TradeFilter {
+            webhook_id: None,
+            strategy_id: read_id(&mut errors, "strategy_id", self.strategy_id.as_deref()).map(StrategyId),
+            broker_account_id: read_id(&mut errors, "broker_account_id", self.broker_account_id.as_deref())
+                .map(BrokerAccountId),
+            symbol: read(&mut errors, "symbol", self.symbol.as_deref(), Symbol::parse),
+            since: read(&mut errors, "since", self.since.as_deref(), read_time),
+            status: None,
+        };
+        more(&mut filter, &mut errors);
+        errors.into_result()?;
+        Ok(filter)
+    }
+}
+
+/// What orders can be filtered by besides.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct StatusQuery {
+    /// Only those in one status.
+    #[param(value_type = Option<OrderStatusWord>)]
+    status: Option<String>,
+}
+
+impl StatusQuery {
+    /// The filter for the store, together with `trade`.
+    ///
+    /// # Errors
+    /// 422, naming every parameter that cannot be read.
+    pub fn read_with(&self, trade: &TradeQuery) -> ApiResult<TradeFilter> {
+        trade.read_and(|filter, errors| {
+            filter.status = read(errors, "status", self.status.as_deref(), OrderStatus::from_str);
+        })
+    }
+}
+
+/// What signals can be filtered by besides.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WebhookQuery {
+    /// Only those of one webhook.
+    #[param(value_type = Option<i64>)]
+    webhook_id: Option<String>,
+}
+
+impl WebhookQuery {
+    /// The filter for the store, together with `trade`.
+    ///
+    /// # Errors
+    /// 422, naming every parameter that cannot be read.
+    pub fn read_with(&self, trade: &TradeQuery) -> ApiResult<TradeFilter> {
+        trade.read_and(|filter, errors| filter.webhook_id = self.read_into(errors))
+    }
+
+    /// The webhook, or a note of why it cannot be read.
+    pub fn read_into(&self, errors: &mut FieldErrors) -> Option<WebhookId> {
+        read_id(errors, "webhook_id", self.webhook_id.as_deref()).map(WebhookId)
+    }
+}
+
+/// Reads a parameter where it is given.
+fn read<T, E: Display>(
+    errors: &mut FieldErrors,
+    name: &str,
+    text: Option<&str>,
+    reader: impl FnOnce(&str) -> Result<T, E>,
+) -> Option<T> {
+    text.and_then(|text| errors.take(name, reader(text)))
+}
+
+fn read_id(errors: &mut FieldErrors, name: &str, text: Option<&str>) -> Option<i64> {
+    read(errors, name, text, |text| text.parse().map_err(|_| "expected a whole number"))
+}
+
+fn read_time(text: &str) -> Result<UnixMicros, &'static str> {
+    UnixMicros::parse_rfc3339(text).ok_or("expected a time such as 2026-03-20T12:34:56Z")
+}

@@ -1,0 +1,209 @@
+//! Signals, orders, fills and positions, through the API.
+
+mod common;
+mod trading;
+
+use atomik_domain::Plan;
+use axum::http::StatusCode;
+use common::TestApp;
+use rstest::rstest;
+use serde_json::{Value, json};
+use trading::{Trader, alert, app_and_trader, wrong_fields};
+
+async fn accepted(app: &TestApp, webhook: &Value, payload: Value) {
+    alert(app, &webhook["url"], payload).await.expect(202);
+}
+
+#[tokio::test]
+async fn a_signal_shows_orders_fills_and_every_step() {
+    let (app, client) = app_and_trader().await;
+    let (webhook, account) = (client.webhook("one").await, client.paper_account().await);
+    let strategy = client.strategy(&webhook, &account, json!({"quantity": "2"})).await;
+    accepted(&app, &webhook, json!({"action": "buy", "comment": "ENTRY", "price": "5001.25"})).await;
+    let signal = client.settled_signal().await;
+
+    assert_eq!((&signal["status"], &signal["code"]), (&json!("filled"), &json!("filled")));
+    assert_eq!((&signal["action"], &signal["comment"]), (&json!("buy"), &json!("ENTRY")));
+    assert_eq!((&signal["source"], &signal["webhook_id"]), (&json!("alert"), &webhook["id"]));
+    assert!(signal["reason"].as_str().unwrap().ends_with('.'), "{}", signal["reason"]);
+    let outcome = &signal["strategies"][0];
+    assert_eq!((&outcome["strategy_id"], &outcome["status"]), (&strategy["id"], &json!("filled")));
+    assert!(outcome["planned_at"].is_string() && outcome["settled_at"].is_string());
+
+    let order = &outcome["orders"][0];
+    assert_eq!(order["client_order_id"].as_str().unwrap().len(), 32);
+    assert_eq!((&order["side"], &order["order_type"]), (&json!("buy"), &json!("market")));
+    assert_eq!((&order["order_qty"], &order["filled_qty"]), (&json!("2"), &json!("2")));
+    assert_eq!((&order["avg_price"], &order["status"]), (&json!("5001.25"), &json!("filled")));
+    assert_eq!((&order["reference_price"], &order["slippage"]), (&json!("5001.25"), &json!("0")));
+    assert!(order["venue_order_id"].is_string());
+    let fill = &outcome["fills"][0];
+    assert_eq!((&fill["last_qty"], &fill["last_price"]), (&json!("2"), &json!("5001.25")));
+    assert_eq!((&fill["price_source"], &fill["simulated"]), (&json!("alert"), &json!(false)));
+
+    let steps = outcome["timeline"].as_array().unwrap();
+    let names: Vec<_> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
+    for name in ["received", "stored", "planned", "sent", "acknowledged", "filled"] {
+        assert!(names.contains(&name), "{name} is missing from {names:?}");
+    }
+    assert_eq!((&steps[0]["step"], &steps[0]["offset_us"]), (&json!("received"), &json!(0)));
+    let offsets: Vec<_> = steps.iter().map(|step| step["offset_us"].as_i64().unwrap()).collect();
+    assert!(offsets.is_sorted(), "{offsets:?}");
+
+    let (status, one) = client.get(&format!("/api/v1/signals/{}", signal["id"])).await;
+    assert_eq!((status, &one), (StatusCode::OK, &signal));
+}
+
+#[tokio::test]
+async fn slippage_is_positive_where_it_costs_the_trader() {
+    let (app, client) = app_and_trader().await;
+    let webhook = client.webhook("one").await;
+    let account = client.paper_account_with(json!({"slippage_ticks": 2})).await;
+    client.strategy(&webhook, &account, json!({})).await;
+    for action in ["BUY", "SELL"] {
+        accepted(&app, &webhook, json!({"action": action, "price": 5000})).await;
+        let order = client.settled_signal().await["strategies"][0]["orders"][0].clone();
+        assert_eq!(order["slippage"], "0.5", "{action}: {order}");
+    }
+}
+
+#[tokio::test]
+async fn a_simulated_price_is_labelled() {
+    let (app, client) = app_and_trader().await;
+    let (webhook, account) = (client.webhook("one").await, client.paper_account().await);
+    client.strategy(&webhook, &account, json!({"symbol": "AAPL"})).await;
+    accepted(&app, &webhook, json!({"action": "BUY"})).await;
+    let signal = client.settled_signal().await;
+    let fill = &signal["strategies"][0]["fills"][0];
+    assert_eq!(
+        (&fill["price_source"], &fill["simulated"]),
+        (&json!("simulated"), &json!(true)),
+        "{signal:#}"
+    );
+    assert_eq!(signal["strategies"][0]["orders"][0]["slippage"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_signal_without_a_strategy_says_so() {
+    let (app, client) = app_and_trader().await;
+    let webhook = client.webhook("one").await;
+    accepted(&app, &webhook, json!({"action": "BUY", "comment": "Long"})).await;
+    let signal = client.settled_signal().await;
+    assert_eq!((&signal["status"], &signal["code"]), (&json!("skipped"), &json!("no_active_strategy")));
+    assert_eq!(signal["strategies"], json!([]));
+    assert!(!signal["notes"].as_array().unwrap().is_empty(), "an unknown comment is noted: {signal}");
+}
+
+#[tokio::test]
+async fn the_strategy_that_needs_a_look_stands_for_the_signal() {
+    let (app, client) = app_and_trader().await;
+    let (webhook, account) = (client.webhook("one").await, client.paper_account().await);
+    client.strategy(&webhook, &account, json!({})).await;
+    // More than a million dollars buy: the broker rejects it.
+    client.strategy(&webhook, &account, json!({"symbol": "NQ", "quantity": "100000"})).await;
+    accepted(&app, &webhook, json!({"action": "BUY", "price": "5000"})).await;
+    let signal = client.settled_signal().await;
+    let mut statuses: Vec<_> =
+        signal["strategies"].as_array().unwrap().iter().map(|outcome| outcome["status"].as_str()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [Some("filled"), Some("rejected")], "{signal:#}");
+    assert_eq!((&signal["status"], &signal["code"]), (&json!("rejected"), &json!("broker_rejected")));
+}
+
+#[tokio::test]
+async fn orders_fills_and_positions_can_be_filtered() {
+    let (app, client) = app_and_trader().await;
+    let (webhook, account) = (client.webhook("one").await, client.paper_account().await);
+    let es = client.strategy(&webhook, &account, json!({})).await;
+    let nq = client.strategy(&webhook, &account, json!({"symbol": "NQ"})).await;
+    accepted(&app, &webhook, json!({"action": "BUY", "price": "5000"})).await;
+    client.settled_signal().await;
+
+    for list in ["orders", "fills", "positions"] {
+        let count = async |query: String| {
+            let (status, found) = client.get(&format!("/api/v1/{list}?{query}")).await;
+            assert_eq!(status, StatusCode::OK, "{list}?{query}: {found}");
+            found["items"].as_array().unwrap().len()
+        };
+        assert_eq!(count(String::new()).await, 2, "{list}");
+        assert_eq!(count(format!("strategy_id={}", es["id"])).await, 1, "{list}");
+        assert_eq!(count(format!("strategy_id={}&symbol=NQ", es["id"])).await, 0, "{list}");
+        assert_eq!(count("symbol=nq".to_owned()).await, 1, "{list}");
+        assert_eq!(count(format!("broker_account_id={}", account["id"])).await, 2, "{list}");
+        assert_eq!(count("broker_account_id=999999".to_owned()).await, 0, "{list}");
+        assert_eq!(count("since=2000-01-01T00:00:00Z".to_owned()).await, 2, "{list}");
+        assert_eq!(count("since=2999-01-01T00:00:00Z".to_owned()).await, 0, "{list}");
+    }
+    let (_, filled) = client.get("/api/v1/orders?status=filled").await;
+    assert_eq!(filled["items"].as_array().unwrap().len(), 2);
+    let (_, working) = client.get("/api/v1/orders?status=working").await;
+    assert_eq!(working["items"], json!([]));
+    let path = format!("/api/v1/positions?strategy_id={}", nq["id"]);
+    let position = client.get(&path).await.1["items"][0].clone();
+    assert_eq!((&position["side"], &position["net_qty"]), (&json!("long"), &json!("1")));
+    assert_eq!((&position["symbol"], &position["avg_price"]), (&json!("NQ"), &json!("5000")));
+}
+
+#[tokio::test]
+async fn signals_can_be_filtered_by_webhook_and_strategy() {
+    let (app, client) = app_and_trader().await;
+    let (one, two) = (client.webhook("one").await, client.webhook("two").await);
+    let account = client.paper_account().await;
+    let strategy = client.strategy(&one, &account, json!({})).await;
+    for webhook in [&one, &two] {
+        accepted(&app, webhook, json!({"action": "BUY"})).await;
+    }
+    for query in [format!("webhook_id={}", one["id"]), format!("strategy_id={}", strategy["id"])] {
+        let (_, found) = client.get(&format!("/api/v1/signals?{query}")).await;
+        assert_eq!(found["items"].as_array().unwrap().len(), 1, "{query}");
+        assert_eq!(found["items"][0]["webhook_id"], one["id"], "{query}");
+    }
+}
+
+#[tokio::test]
+async fn one_order_is_found_by_its_client_order_id() {
+    let (app, client) = app_and_trader().await;
+    let (webhook, account) = (client.webhook("one").await, client.paper_account().await);
+    client.strategy(&webhook, &account, json!({})).await;
+    accepted(&app, &webhook, json!({"action": "BUY"})).await;
+    let signal = client.settled_signal().await;
+    let order = &signal["strategies"][0]["orders"][0];
+    let path = format!("/api/v1/orders/{}", order["client_order_id"].as_str().unwrap());
+    assert_eq!(client.get(&path).await, (StatusCode::OK, order.clone()));
+    let other = Trader::register_on(&app, Plan::Unlimited, "second").await;
+    assert_eq!(other.get(&path).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(client.get("/api/v1/orders/nonsense").await.0, StatusCode::NOT_FOUND);
+}
+
+#[rstest]
+#[case("signals", "webhook_id=x", &["webhook_id"])]
+#[case("orders", "status=done", &["status"])]
+#[case("orders", "strategy_id=x&since=yesterday&status=done", &["since", "status", "strategy_id"])]
+#[case("fills", "broker_account_id=", &["broker_account_id"])]
+#[case("fills", "since=2026-03-20", &["since"])]
+#[case("positions", "symbol=%24", &["symbol"])]
+#[case("positions", "limit=201", &["limit"])]
+#[case("signals", "cursor=zz", &["cursor"])]
+#[tokio::test]
+async fn wrong_filters_are_named(#[case] list: &str, #[case] query: &str, #[case] fields: &[&str]) {
+    let (_app, client) = app_and_trader().await;
+    let (status, answer) = client.get(&format!("/api/v1/{list}?{query}")).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+    assert_eq!(wrong_fields(&answer), fields);
+}
+
+#[tokio::test]
+async fn another_users_trades_are_not_shown() {
+    let (app, client) = app_and_trader().await;
+    let (webhook, account) = (client.webhook("one").await, client.paper_account().await);
+    client.strategy(&webhook, &account, json!({})).await;
+    accepted(&app, &webhook, json!({"action": "BUY"})).await;
+    let signal = client.settled_signal().await;
+    let other = Trader::register_on(&app, Plan::Unlimited, "second").await;
+    for list in ["signals", "orders", "fills", "positions"] {
+        let path = format!("/api/v1/{list}?broker_account_id={}", account["id"]);
+        assert_eq!(other.get(&path).await.1["items"], json!([]), "{list}");
+    }
+    let (status, answer) = other.get(&format!("/api/v1/signals/{}", signal["id"])).await;
+    assert_eq!((status, &answer["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
+}

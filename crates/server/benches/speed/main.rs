@@ -1,0 +1,61 @@
+//! The speed figures: the receiver beside an empty handler, signals that trade, and memory.
+//!
+//! `make bench` runs all of it in one go. Both servers are child processes, the load comes from this one, all three on
+//! the same cores. Figures are printed and written to `docs/performance.md`.
+
+#![allow(clippy::print_stdout, clippy::cast_precision_loss)] // a report for people, with ratios
+
+mod empty_handler;
+mod load;
+mod machine;
+mod receiver;
+mod report;
+mod server;
+mod store;
+mod trading;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::report::Report;
+
+fn main() -> ExitCode {
+    let outcome = match empty_handler::port_from_arguments() {
+        Some(port) => run(empty_handler::serve(port)),
+        None => run(measure()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("The benchmark failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?.block_on(work)
+}
+
+/// How long a server is left alone before its memory is read.
+const SETTLE: Duration = Duration::from_secs(2);
+
+async fn measure() -> Result<()> {
+    let mut report = Report::default();
+
+    println!("Memory after a fresh start ...");
+    let fresh = server::fresh_dir()?;
+    let atomik = server::Server::start_atomik(fresh.path()).await?;
+    tokio::time::sleep(SETTLE).await;
+    report.idle_kib = atomik.resident_kib()?;
+    atomik.stop().await?;
+
+    receiver::measure(&mut report).await?;
+    trading::measure(&mut report).await?;
+
+    let table = report.to_markdown()?;
+    println!("\n{table}");
+    report::write_to_docs(&table)
+}

@@ -1,0 +1,128 @@
+//! The two servers as child processes.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::empty_handler;
+use crate::load::Connection;
+
+/// How long a server may take to become ready, or to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The data directory in a server's folder.
+pub const DATA_DIR: &str = "data";
+
+/// A fresh folder on the disk that the project is built on: a folder in memory would make syncing free.
+pub fn fresh_dir() -> Result<TempDir> {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).context("cannot make a folder")
+}
+
+/// A running server. Killed when dropped.
+pub struct Server {
+    child: Child,
+    /// Where it listens, on the loopback address.
+    pub port: u16,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts `atomik serve` with the default configuration, its data in [`DATA_DIR`] of a folder, and waits until it is
+    /// ready.
+    pub async fn start_atomik(dir: &Path) -> Result<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_atomik"));
+        command.arg("serve").env("ATOMIK_STORE__DATA_DIR", dir.join(DATA_DIR)).current_dir(dir);
+        Self::start(command, &dir.join("atomik.log"), |command, port| {
+            command.env("ATOMIK_SERVER__LISTEN", format!("127.0.0.1:{port}"));
+        })
+        .await
+    }
+
+    /// Starts the empty handler, and waits until it answers.
+    pub async fn start_empty_handler(log_dir: &Path) -> Result<Self> {
+        let program = std::env::current_exe().context("this program has no path")?;
+        Self::start(Command::new(program), &log_dir.join("empty-handler.log"), |command, port| {
+            command.arg(empty_handler::ARGUMENT).arg(port.to_string());
+        })
+        .await
+    }
+
+    async fn start(mut command: Command, log: &Path, listen: impl FnOnce(&mut Command, u16)) -> Result<Self> {
+        let port = free_port()?;
+        listen(&mut command, port);
+        let output = File::create(log).context("cannot make the log")?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).kill_on_drop(true);
+        let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+        let mut server = Self { child, port, log: log.to_owned() };
+        server.wait_until_ready().await?;
+        Ok(server)
+    }
+
+    /// Ready is 200 from Atomik, and any answer at all from the empty handler, which has no such page.
+    async fn wait_until_ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if matches!(self.readiness().await, Ok(200 | 404)) {
+                return Ok(());
+            }
+            let ended = self.child.try_wait()?;
+            ensure!(
+                ended.is_none() && Instant::now() < deadline,
+                "a server did not start: {}",
+                self.last_words()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn readiness(&self) -> Result<u16> {
+        let (status, _) = Connection::open(self.port).await?.get("/readyz", None).await?;
+        Ok(status)
+    }
+
+    fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
+    /// The memory it has resident now, in KiB.
+    pub fn resident_kib(&self) -> Result<u64> {
+        self.status_field("VmRSS:")
+    }
+
+    /// The most memory it ever had resident, in KiB.
+    pub fn peak_kib(&self) -> Result<u64> {
+        self.status_field("VmHWM:")
+    }
+
+    fn status_field(&self, name: &str) -> Result<u64> {
+        let id = self.child.id().context("the server has ended")?;
+        let path = format!("/proc/{id}/status");
+        let status = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let field = line.and_then(|line| line.split_whitespace().next());
+        field.with_context(|| format!("{path} has no {name}"))?.parse().context("not a number")
+    }
+
+    /// Asks it to stop, and waits until it has finished what it accepted.
+    pub async fn stop(mut self) -> Result<()> {
+        let id = self.child.id().context("the server has ended")?;
+        Command::new("kill").arg(id.to_string()).status().await.context("cannot send the signal")?;
+        let stopped = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let status = stopped.context("the server does not stop")??;
+        ensure!(status.success(), "the server ended with {status}: {}", self.last_words());
+        Ok(())
+    }
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    Ok(listener.local_addr()?.port())
+}

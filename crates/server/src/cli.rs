@@ -1,0 +1,255 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Atomik turns alerts into broker orders: exactly once, in order, never more than the position allows.
+///
+/// First steps: `atomik serve` in one terminal, `atomik quickstart` in another.
+#[derive(Debug, Parser)]
+#[command(name = "atomik", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve: receive alerts, trade, answer the API
+    Serve(ServeArgs),
+    /// Make a user, a paper account, a webhook and a strategy in one step, and say how to send the first alert
+    ///
+    /// Works beside a running server, which notices at once, and without one. Run again with the --email of an existing
+    /// user, it makes another webhook and strategy for them.
+    Quickstart(QuickstartArgs),
+    /// Send an alert to a webhook URL and show the answer
+    ///
+    /// Ends with 0 where the answer is 2xx, else with 1.
+    Send(SendArgs),
+    /// Say what a payload would do to a strategy. Sends and trades nothing
+    Explain(ExplainArgs),
+    /// List, add and change users
+    User(UserArgs),
+    /// Stop trading, see what is stopped, and resume
+    ///
+    /// A running server obeys within a second.
+    Halt(HaltArgs),
+    /// Say whether the configuration can be used, and what comes of it
+    CheckConfig(CheckConfigArgs),
+    /// Print the API's OpenAPI document
+    Openapi,
+    /// Copy the database to a file that must not exist, while the server runs
+    ///
+    /// The copy has everything but the paper broker's own accounts (paper.db) and the master key.
+    Backup(BackupArgs),
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// Configuration file; `atomik check-config --print-default` prints one with every setting explained
+    #[arg(long, value_name = "FILE", env = "ATOMIK_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where everything is kept [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+}
+
+/// `check-config`.
+#[derive(Debug, Args)]
+pub struct CheckConfigArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Address and port to listen on
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Print the default configuration, every setting explained
+    #[arg(long)]
+    pub print_default: bool,
+}
+
+/// How a password is given.
+#[derive(Debug, Args)]
+pub struct PasswordArgs {
+    /// The password. Other users of this machine can see it while the command runs
+    #[arg(long, conflicts_with = "password_stdin")]
+    pub password: Option<String>,
+    /// Read the password from the standard input: its first line
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+/// `quickstart`.
+#[derive(Debug, Args)]
+pub struct QuickstartArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Who: the first user is made, later ones must exist [default: trader@localhost]
+    #[arg(long)]
+    pub email: Option<String>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+    /// What the strategy trades
+    #[arg(long, default_value = "ES")]
+    pub symbol: String,
+    /// How much one entry trades
+    #[arg(long, default_value = "1")]
+    pub quantity: String,
+    /// How the server is reached, where the configuration does not say: http://127.0.0.1:8080
+    #[arg(long)]
+    pub url: Option<String>,
+}
+
+/// `send`.
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// The webhook's URL, with its secret
+    #[arg(env = "ATOMIK_WEBHOOK_URL", hide_env_values = true)]
+    pub url: String,
+    /// The payload, such as {"action": "BUY"}; @FILE reads a file, - the standard input
+    pub payload: String,
+    /// An id that makes sending again safe for 24 hours
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The payload, such as {"action": "SELL", "comment": "EXIT_50"}; @FILE reads a file, - the standard input
+    pub payload: String,
+    /// The strategy's position: 2 is long, -2 is short, 0 is flat. All three are shown where it is not given
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub position: Option<String>,
+    /// How much one entry of the strategy trades
+    #[arg(long, value_name = "Q", default_value = "1")]
+    pub quantity: String,
+    /// The strategy's largest position [default: its quantity]
+    #[arg(long, value_name = "Q")]
+    pub max_position: Option<String>,
+    /// What an ENTRY against a position does: exit, or reverse
+    #[arg(long, value_name = "WHAT", default_value = "exit")]
+    pub on_opposite_entry: String,
+    /// A SELL without comment opens a short where the strategy is flat
+    #[arg(long)]
+    pub bare_sell_opens_short: bool,
+    /// What the strategy trades
+    #[arg(long, default_value = "ES")]
+    pub symbol: String,
+    /// Quantities are multiples of this
+    #[arg(long, value_name = "Q", default_value = "1")]
+    pub lot_size: String,
+}
+
+/// `user`.
+#[derive(Debug, Args)]
+pub struct UserArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    #[command(subcommand)]
+    pub action: UserAction,
+}
+
+/// What to do with users.
+#[derive(Debug, Subcommand)]
+pub enum UserAction {
+    /// List all users
+    List,
+    /// Add a user. Without a password option one is made up and printed
+    Add {
+        /// The email address they log in with
+        email: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Set a user's password and end their sessions. Without a password option one is made up and printed
+    Password {
+        /// Who
+        email: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Shut a user out: no log-in, no API, no alerts
+    Disable {
+        /// Who
+        email: String,
+    },
+    /// Let a user in again
+    Enable {
+        /// Who
+        email: String,
+    },
+    /// Set a user's plan: free, starter, trader or unlimited
+    Plan {
+        /// Who
+        email: String,
+        /// Which plan
+        plan: String,
+        /// And their subscription: active, trialing, past_due, suspended or canceled
+        #[arg(long)]
+        status: Option<String>,
+    },
+    /// Set a user's role: trader or admin
+    Role {
+        /// Who
+        email: String,
+        /// Which role
+        role: String,
+    },
+}
+
+/// `halt`.
+#[derive(Debug, Args)]
+pub struct HaltArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    #[command(subcommand)]
+    pub action: HaltAction,
+}
+
+/// What to do with halts.
+#[derive(Debug, Subcommand)]
+pub enum HaltAction {
+    /// List the halts in force
+    List,
+    /// Stop trading: of everything, of one broker account, or of one strategy
+    Declare {
+        /// system, account or strategy
+        scope: String,
+        /// Which account or strategy
+        id: Option<i64>,
+        /// entries: positions may still be closed; all: nothing is sent at all
+        #[arg(long, default_value = "entries")]
+        mode: String,
+        /// Why, for whoever finds it later
+        #[arg(long)]
+        reason: String,
+    },
+    /// Lift a halt
+    Resume {
+        /// Its id, from `atomik halt list`
+        id: i64,
+    },
+}
+
+/// `backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Where to
+    pub file: PathBuf,
+}

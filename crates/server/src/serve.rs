@@ -1,0 +1,181 @@
+//! `atomik serve`: wiring, and an orderly end.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use atomik_brokers::paper::PaperVenue;
+use atomik_domain::BrokerId;
+use atomik_engine::{Engine, EngineParts, EngineSettings};
+use atomik_http::serve::{Bounds, serve as serve_connections};
+use atomik_http::state::RenderMetrics;
+use atomik_http::{AppState, HttpSettings, PasswordCost};
+use atomik_ports::{BrokerConnector, Clock, Directory, Operations, PageRequest, Store, SystemClock};
+use atomik_storage::sqlite::{Access, OpenOptions, SqliteStore};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::master_key::MasterKey;
+use crate::{output, telemetry};
+
+/// How long a stop waits for accepted signals to be finished. With the listener's own wait it stays below ten seconds.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long the paper broker may take to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The purpose of the key that CSRF tokens are derived with. Changing it logs nobody out, but forms must be loaded again.
+const SESSION_KEY: &str = "atomik session key 1";
+
+/// Serves until the process is asked to end.
+///
+/// # Errors
+/// Sentences for the operator, where it cannot begin.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    telemetry::begin_logging(&config.log)?;
+    let stop = stop_signal()?;
+    let store = Arc::new(open_store(&config).await?);
+    let master_key = MasterKey::load(&config.secrets, &config.store.data_dir)?;
+    let listener = bind(config.server.listen, "server.listen").await?;
+    let bound = listener.local_addr().context("the listener has no address")?;
+    let metrics = telemetry::begin_metrics()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let venue = open_venue(&config, &clock, &store).await?;
+    let engine = start_engine(&config, clock, &store, &venue).await?;
+    let state = AppState::new(
+        Arc::clone(&engine),
+        Arc::clone(&store) as Arc<dyn Store>,
+        http_settings(&config, bound, &master_key, &metrics)?,
+    );
+    if let Some(address) = config.server.metrics_listen {
+        let listener = bind(address, "server.metrics_listen").await?;
+        tokio::spawn(serve_connections(
+            listener,
+            atomik_http::pages::metrics_only(metrics),
+            Bounds::default(),
+            stopped(stop.clone()),
+        ));
+    }
+    announce(&config, &store, bound).await?;
+    let max_connections = usize::try_from(config.server.max_connections.get())?;
+    let bounds = Bounds { max_connections, ..Bounds::default() };
+    let ending = {
+        let (stop, state) = (stop.clone(), state.clone());
+        async move {
+            stopped(stop).await;
+            tracing::info!("stopping: finishing what was accepted");
+            state.close_streams();
+        }
+    };
+    serve_connections(listener, atomik_http::app(state), bounds, ending).await;
+    engine.stop(FINISH_TIMEOUT).await;
+    if tokio::time::timeout(CLOSE_TIMEOUT, venue.close()).await.is_err() {
+        tracing::warn!("the paper broker did not close in time");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Turns true when the process is asked to end. Listening begins at once, so that a signal during the start counts.
+fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be listened for")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be listened for")?;
+    let (tell, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tell.send_replace(true);
+    });
+    Ok(stop)
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which it never is before it has told.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
+    let options = OpenOptions { access: Access::Exclusive, max_size_bytes: config.store.max_size.0 };
+    Ok(SqliteStore::open_with(&config.store.data_dir, options, SystemClock.now()).await?)
+}
+
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{key}: cannot listen on {address}"))
+}
+
+async fn open_venue(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    store: &SqliteStore,
+) -> anyhow::Result<Arc<PaperVenue>> {
+    // The simulated prices are this installation's own, and the same after every start.
+    let (seed, _) = store.installation().as_u64_pair();
+    Ok(Arc::new(PaperVenue::open(&config.store.data_dir, Arc::clone(clock), seed).await?))
+}
+
+async fn start_engine(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    store: &Arc<SqliteStore>,
+    venue: &Arc<PaperVenue>,
+) -> anyhow::Result<Arc<Engine>> {
+    let trading = &config.trading;
+    let paper = Arc::clone(venue) as Arc<dyn BrokerConnector>;
+    let parts = EngineParts {
+        store: Arc::clone(store) as Arc<dyn Store>,
+        clock,
+        connectors: BTreeMap::from([(BrokerId("paper".to_owned()), paper)]),
+        settings: EngineSettings {
+            max_orders_per_minute: trading.max_orders_per_minute.get(),
+            max_waiting_deliveries: usize::try_from(trading.max_waiting_deliveries.get())?,
+            max_lane_queue: usize::try_from(trading.max_lane_queue.get())?,
+            reconcile_interval: Duration::from_secs(trading.reconcile_interval_s.get().into()),
+            delivery_retention_days: config.retention.deliveries_days.get(),
+            refused_per_webhook: config.retention.refused_per_webhook,
+            ..EngineSettings::default()
+        },
+    };
+    Engine::start(parts).await.context("the engine cannot be started")
+}
+
+fn http_settings(
+    config: &Config,
+    bound: SocketAddr,
+    master_key: &MasterKey,
+    metrics: &RenderMetrics,
+) -> anyhow::Result<HttpSettings> {
+    let public_url = config.public_url(bound);
+    Ok(HttpSettings {
+        secure_cookies: public_url.starts_with("https://"),
+        public_url,
+        registration: config.auth.registration,
+        trusted_proxies: config.server.trusted_proxies.0.clone(),
+        session_key: master_key.derive(SESSION_KEY)?,
+        password_cost: PasswordCost::default(),
+        metrics: config.server.metrics_listen.is_none().then(|| Arc::clone(metrics)),
+    })
+}
+
+/// Says where the server is and, where nobody uses it yet, what to do next.
+async fn announce(config: &Config, store: &SqliteStore, bound: SocketAddr) -> anyhow::Result<()> {
+    let public_url = config.public_url(bound);
+    tracing::info!(listen = %bound, public_url, "serving");
+    output::line(format_args!("Atomik {} is listening on http://{bound}", env!("CARGO_PKG_VERSION")))?;
+    let nobody = store.users(PageRequest { limit: 1, before: None }).await?.items.is_empty();
+    if nobody {
+        let dir = config.store.data_dir.display();
+        output::line("Nobody uses it yet. In another terminal:")?;
+        output::line("")?;
+        output::line(format_args!("  atomik quickstart --data-dir {dir} --url {public_url}"))?;
+        output::line("")?;
+        output::line(
+            "makes a user, a paper account, a webhook and a strategy, and prints a first alert to send.",
+        )?;
+    }
+    output::line(format_args!("The page to start from: {public_url}/"))?;
+    Ok(())
+}

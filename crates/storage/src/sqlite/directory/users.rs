@@ -1,0 +1,186 @@
+//! Users.
+
+use atomik_domain::tier::Subscription;
+use atomik_domain::{Plan, Role, SubscriptionStatus, User, UserId};
+use atomik_ports::directory::{NewUser, Registration, Usage, UserPatch};
+use atomik_ports::{Page, PageRequest, StoreError};
+use sqlx::sqlite::SqliteConnection;
+
+use crate::sqlite::SqliteStore;
+use crate::sqlite::columns::Columns;
+use crate::sqlite::faults::{fault, fault_or_missing, fault_or_taken};
+use crate::sqlite::history::{below, paged, rows_wanted};
+use crate::sqlite::rows::read_all;
+
+/// What reads a [`User`] (from a table named `u`).
+macro_rules! user_columns {
+    () => {
+        "u.id, u.email, u.role, u.plan, u.subscription_status, u.subscription_since, u.disabled, u.created_at"
+    };
+}
+pub(super) use user_columns;
+
+pub(super) fn read_user(columns: &mut Columns<'_>) -> Result<User, StoreError> {
+    Ok(User {
+        id: UserId(columns.get()?),
+        email: columns.get()?,
+        role: columns.word()?,
+        plan: columns.word()?,
+        subscription: Subscription { status: columns.word()?, since: columns.time()? },
+        disabled: columns.flag()?,
+        created_at: columns.time()?,
+    })
+}
+
+pub(super) async fn create(
+    store: &SqliteStore,
+    new: NewUser,
+    registration: Registration,
+) -> Result<User, StoreError> {
+    let mut work = store.write().await?;
+    let made = insert(work.connection(), new, registration).await;
+    work.finish(made).await
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    new: NewUser,
+    registration: Registration,
+) -> Result<User, StoreError> {
+    let others: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users)")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(fault)?;
+    let (role, plan) = match (registration, others) {
+        (Registration::Closed, _) | (Registration::FirstUser, true) => {
+            return Err(StoreError::RegistrationClosed);
+        }
+        (_, false) => (Role::Admin, Plan::Unlimited),
+        (Registration::Open, true) => (Role::Trader, Plan::Free),
+    };
+    let id = sqlx::query(
+        "INSERT INTO users (email, password_hash, role, plan, subscription_status, subscription_since, disabled, \
+         created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?6)",
+    )
+    .bind(new.email)
+    .bind(new.password_hash)
+    .bind(role.as_str())
+    .bind(plan.as_str())
+    .bind(SubscriptionStatus::Active.as_str())
+    .bind(new.created_at.0)
+    .execute(&mut *connection)
+    .await
+    .map_err(fault_or_taken("the email"))?
+    .last_insert_rowid();
+    find(connection, UserId(id)).await
+}
+
+async fn find(connection: &mut SqliteConnection, id: UserId) -> Result<User, StoreError> {
+    let sql = concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id = ?1");
+    let row = sqlx::query(sql).bind(id.0).fetch_one(connection).await.map_err(fault_or_missing)?;
+    read_user(&mut Columns::of(&row))
+}
+
+pub(super) async fn user(store: &SqliteStore, id: UserId) -> Result<User, StoreError> {
+    let mut reader = store.reader().await?;
+    find(&mut reader, id).await
+}
+
+pub(super) async fn by_email(store: &SqliteStore, email: &str) -> Result<(User, String), StoreError> {
+    let sql = concat!("SELECT ", user_columns!(), ", u.password_hash FROM users u WHERE u.email = ?1");
+    let row =
+        sqlx::query(sql).bind(email.to_owned()).fetch_one(&store.readers).await.map_err(fault_or_missing)?;
+    let mut columns = Columns::of(&row);
+    Ok((read_user(&mut columns)?, columns.get()?))
+}
+
+pub(super) async fn password_hash(store: &SqliteStore, id: UserId) -> Result<String, StoreError> {
+    sqlx::query_scalar("SELECT password_hash FROM users WHERE id = ?1")
+        .bind(id.0)
+        .fetch_one(&store.readers)
+        .await
+        .map_err(fault_or_missing)
+}
+
+pub(super) async fn set_password_hash(
+    store: &SqliteStore,
+    id: UserId,
+    hash: String,
+) -> Result<(), StoreError> {
+    let change = sqlx::query("UPDATE users SET password_hash = ?2 WHERE id = ?1").bind(id.0).bind(hash);
+    store.change_one(change).await
+}
+
+pub(super) async fn users(store: &SqliteStore, page: PageRequest) -> Result<Page<User>, StoreError> {
+    let sql =
+        concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id < ?1 ORDER BY u.id DESC LIMIT ?2");
+    let rows = sqlx::query(sql)
+        .bind(below(page))
+        .bind(rows_wanted(page))
+        .fetch_all(&store.readers)
+        .await
+        .map_err(fault)?;
+    Ok(paged(read_all(&rows, read_user)?, page, |user| user.id.0))
+}
+
+pub(super) async fn update(store: &SqliteStore, id: UserId, patch: UserPatch) -> Result<User, StoreError> {
+    let mut work = store.write().await?;
+    let changed = apply(work.connection(), id, patch).await;
+    work.finish(changed).await
+}
+
+async fn apply(connection: &mut SqliteConnection, id: UserId, patch: UserPatch) -> Result<User, StoreError> {
+    let mut user = find(connection, id).await?;
+    let administered = is_administrator(&user);
+    user.plan = patch.plan.unwrap_or(user.plan);
+    user.subscription = patch.subscription.unwrap_or(user.subscription);
+    user.role = patch.role.unwrap_or(user.role);
+    user.disabled = patch.disabled.unwrap_or(user.disabled);
+    sqlx::query(
+        "UPDATE users SET role = ?2, plan = ?3, subscription_status = ?4, subscription_since = ?5, disabled = ?6 \
+         WHERE id = ?1",
+    )
+    .bind(id.0)
+    .bind(user.role.as_str())
+    .bind(user.plan.as_str())
+    .bind(user.subscription.status.as_str())
+    .bind(user.subscription.since.0)
+    .bind(user.disabled)
+    .execute(&mut *connection)
+    .await
+    .map_err(fault)?;
+    if administered && !is_administrator(&user) {
+        let left: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin' AND disabled = 0)")
+                .fetch_one(connection)
+                .await
+                .map_err(fault)?;
+        if !left {
+            return Err(StoreError::InUse("this is the last administrator, and somebody has to be one"));
+        }
+    }
+    Ok(user)
+}
+
+fn is_administrator(user: &User) -> bool {
+    user.role == Role::Admin && !user.disabled
+}
+
+pub(super) async fn usage(store: &SqliteStore, id: UserId) -> Result<Usage, StoreError> {
+    let row = sqlx::query(
+        "SELECT (SELECT count(*) FROM webhooks WHERE user_id = u.id AND active AND NOT deleted), \
+         (SELECT count(*) FROM broker_accounts WHERE user_id = u.id AND NOT deleted), \
+         (SELECT count(*) FROM strategies WHERE user_id = u.id AND active AND NOT deleted) \
+         FROM users u WHERE u.id = ?1",
+    )
+    .bind(id.0)
+    .fetch_one(&store.readers)
+    .await
+    .map_err(fault_or_missing)?;
+    let mut columns = Columns::of(&row);
+    Ok(Usage {
+        active_webhooks: columns.number()?,
+        broker_accounts: columns.number()?,
+        active_strategies: columns.number()?,
+    })
+}

@@ -1,0 +1,320 @@
+//! Reading back what happened.
+//!
+//! Ids and row numbers rise with time, so "newest first" is by id, and a cursor is an id.
+
+use async_trait::async_trait;
+use atomik_domain::{ClientOrderId, Code, DeliveryId, Fill, Order, Outcome, SignalId, UserId, WebhookId};
+use atomik_ports::history::{Delivery, DeliveryFilter, History, Signal, SignalRecord, TradeFilter};
+use atomik_ports::journal::PositionRecord;
+use atomik_ports::store::MAX_PAGE;
+use atomik_ports::{Page, PageRequest, StoreError};
+use sqlx::AssertSqlSafe;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
+
+use super::SqliteStore;
+use super::columns::Columns;
+use super::faults::fault;
+use super::rows::{
+    FILL, OUTCOME, SIGNAL, order_columns, position_columns, read_all, read_fill, read_ip, read_notes,
+    read_order, read_outcome, read_position, read_signal,
+};
+
+/// How many rows to ask for: one more than wanted tells whether there is a next page.
+pub(super) fn rows_wanted(page: PageRequest) -> i64 {
+    i64::from(page.limit.clamp(1, MAX_PAGE)) + 1
+}
+
+/// Where to start: below this id.
+pub(super) fn below(page: PageRequest) -> i64 {
+    page.before.unwrap_or(i64::MAX)
+}
+
+/// Makes a page of rows that were asked for with [`rows_wanted`].
+pub(super) fn paged<T>(mut items: Vec<T>, page: PageRequest, key: impl Fn(&T) -> i64) -> Page<T> {
+    let limit = usize::try_from(rows_wanted(page) - 1).unwrap_or(usize::MAX);
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = if more { items.last().map(key) } else { None };
+    Page { items, next }
+}
+
+#[async_trait]
+impl History for SqliteStore {
+    async fn deliveries(
+        &self,
+        user_id: UserId,
+        webhook_id: WebhookId,
+        filter: DeliveryFilter,
+        page: PageRequest,
+    ) -> Result<Page<Delivery>, StoreError> {
+        let mut read = self.read().await?;
+        let owner: Option<i64> = sqlx::query_scalar("SELECT user_id FROM webhooks WHERE id = ?1")
+            .bind(webhook_id.0)
+            .fetch_optional(&mut *read)
+            .await
+            .map_err(fault)?;
+        if owner != Some(user_id.0) {
+            return Err(StoreError::NotFound);
+        }
+        let (sql, code) = deliveries_sql(filter);
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(webhook_id.0)
+            .bind(below(page))
+            .bind(rows_wanted(page))
+            .bind(code)
+            .fetch_all(&mut *read)
+            .await
+            .map_err(fault)?;
+        Ok(paged(read_all(&rows, read_delivery)?, page, |delivery| delivery.id.0))
+    }
+
+    async fn signals(
+        &self,
+        user_id: UserId,
+        filter: &TradeFilter,
+        page: PageRequest,
+    ) -> Result<Page<SignalRecord>, StoreError> {
+        let mut read = self.read().await?;
+        let rows = filtered(AssertSqlSafe(signals_sql()), user_id, filter, page)
+            .bind(filter.webhook_id.map(|id| id.0))
+            .fetch_all(&mut *read)
+            .await
+            .map_err(fault)?;
+        let page = paged(read_all(&rows, read_signal)?, page, |signal| signal.id.0);
+        Ok(Page { items: with_all_that_came(&mut read, page.items).await?, next: page.next })
+    }
+
+    async fn signal(&self, user_id: UserId, id: SignalId) -> Result<SignalRecord, StoreError> {
+        let mut read = self.read().await?;
+        let sql = format!("SELECT {SIGNAL} FROM signals s WHERE s.id = ?1 AND s.user_id = ?2");
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(id.0)
+            .bind(user_id.0)
+            .fetch_all(&mut *read)
+            .await
+            .map_err(fault)?;
+        let found = with_all_that_came(&mut read, read_all(&rows, read_signal)?).await?;
+        found.into_iter().next().ok_or(StoreError::NotFound)
+    }
+
+    async fn orders(
+        &self,
+        user_id: UserId,
+        filter: &TradeFilter,
+        page: PageRequest,
+    ) -> Result<Page<Order>, StoreError> {
+        let sql = concat!(
+            "SELECT id, ",
+            order_columns!(),
+            " FROM orders WHERE user_id = ?1 AND id < ?2 AND (?4 IS NULL OR strategy_id = ?4) \
+             AND (?5 IS NULL OR broker_account_id = ?5) AND (?6 IS NULL OR symbol = ?6) \
+             AND (?7 IS NULL OR planned_at >= ?7) AND (?8 IS NULL OR status = ?8) ORDER BY id DESC LIMIT ?3"
+        );
+        let rows = filtered(sql, user_id, filter, page)
+            .bind(filter.status.map(|status| status.as_str()))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(fault)?;
+        Ok(without_keys(paged(read_all(&rows, |row| keyed(row, read_order))?, page, |(key, _)| *key)))
+    }
+
+    async fn order(&self, user_id: UserId, id: ClientOrderId) -> Result<Order, StoreError> {
+        let sql =
+            concat!("SELECT ", order_columns!(), " FROM orders WHERE client_order_id = ?1 AND user_id = ?2");
+        let row = sqlx::query(sql)
+            .bind(id.as_bytes().as_slice())
+            .bind(user_id.0)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(fault)?
+            .ok_or(StoreError::NotFound)?;
+        read_order(&mut Columns::of(&row))
+    }
+
+    async fn fills(
+        &self,
+        user_id: UserId,
+        filter: &TradeFilter,
+        page: PageRequest,
+    ) -> Result<Page<(i64, Fill)>, StoreError> {
+        let sql = format!(
+            "SELECT f.id, {FILL} FROM fills f WHERE f.user_id = ?1 AND f.id < ?2 \
+             AND (?4 IS NULL OR f.strategy_id = ?4) AND (?5 IS NULL OR f.broker_account_id = ?5) \
+             AND (?6 IS NULL OR f.symbol = ?6) AND (?7 IS NULL OR f.recorded_at >= ?7) \
+             ORDER BY f.id DESC LIMIT ?3"
+        );
+        let rows = filtered(AssertSqlSafe(sql), user_id, filter, page)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(fault)?;
+        Ok(paged(read_all(&rows, |row| keyed(row, read_fill))?, page, |(key, _)| *key))
+    }
+
+    async fn positions(
+        &self,
+        user_id: UserId,
+        filter: &TradeFilter,
+        page: PageRequest,
+    ) -> Result<Page<PositionRecord>, StoreError> {
+        let sql = concat!(
+            "SELECT id, ",
+            position_columns!(),
+            " FROM positions WHERE user_id = ?1 AND id < ?2 AND (?4 IS NULL OR strategy_id = ?4) \
+             AND (?5 IS NULL OR broker_account_id = ?5) AND (?6 IS NULL OR symbol = ?6) \
+             AND (?7 IS NULL OR updated_at >= ?7) ORDER BY id DESC LIMIT ?3"
+        );
+        let rows = filtered(sql, user_id, filter, page).fetch_all(&self.readers).await.map_err(fault)?;
+        Ok(without_keys(paged(read_all(&rows, |row| keyed(row, read_position))?, page, |(key, _)| *key)))
+    }
+}
+
+/// A query bound to what all lists take: ?1 user, ?2 below which id, ?3 how many rows, ?4 strategy, ?5 account, ?6 symbol,
+/// ?7 since. What is bound next is ?8.
+fn filtered<'q>(
+    sql: impl sqlx::SqlSafeStr,
+    user_id: UserId,
+    filter: &TradeFilter,
+    page: PageRequest,
+) -> sqlx::query::Query<'q, Sqlite, SqliteArguments> {
+    sqlx::query(sql)
+        .bind(user_id.0)
+        .bind(below(page))
+        .bind(rows_wanted(page))
+        .bind(filter.strategy_id.map(|id| id.0))
+        .bind(filter.broker_account_id.map(|id| id.0))
+        .bind(filter.symbol.as_ref().map(|symbol| symbol.as_str().to_owned()))
+        .bind(filter.since.map(|since| since.0))
+}
+
+/// A row that starts with its key.
+fn keyed<T>(
+    columns: &mut Columns<'_>,
+    read: impl Fn(&mut Columns<'_>) -> Result<T, StoreError>,
+) -> Result<(i64, T), StoreError> {
+    Ok((columns.get()?, read(columns)?))
+}
+
+fn without_keys<T>(page: Page<(i64, T)>) -> Page<T> {
+    Page { items: page.items.into_iter().map(|(_, item)| item).collect(), next: page.next }
+}
+
+/// A user's signals. The only index is by webhook (each further one would cost every signal), so this takes the newest of
+/// each of the user's webhooks and keeps the newest of those.
+fn signals_sql() -> String {
+    format!(
+        "SELECT {SIGNAL} FROM webhooks w CROSS JOIN signals s ON s.id IN (\
+           SELECT x.id FROM signals x WHERE x.webhook_id = w.id AND x.user_id = ?1 AND x.id < ?2 \
+           AND (?7 IS NULL OR x.received_at >= ?7) \
+           AND ((?4 IS NULL AND ?5 IS NULL AND ?6 IS NULL) OR EXISTS (\
+             SELECT 1 FROM outcomes u JOIN strategies t ON t.id = u.strategy_id WHERE u.signal_id = x.id \
+             AND (?4 IS NULL OR t.id = ?4) AND (?5 IS NULL OR t.broker_account_id = ?5) \
+             AND (?6 IS NULL OR t.symbol = ?6))) \
+           ORDER BY x.id DESC LIMIT ?3) \
+         WHERE w.user_id = ?1 AND (?8 IS NULL OR w.id = ?8) ORDER BY s.id DESC LIMIT ?3"
+    )
+}
+
+/// Adds outcomes, orders and fills to signals: three queries, however many signals.
+async fn with_all_that_came(
+    connection: &mut SqliteConnection,
+    signals: Vec<Signal>,
+) -> Result<Vec<SignalRecord>, StoreError> {
+    let ids =
+        serde_json::Value::from(signals.iter().map(|signal| signal.id.0).collect::<Vec<_>>()).to_string();
+    let among = "IN (SELECT value FROM json_each(?1))";
+    let outcomes: Vec<Outcome> = read_all(
+        &of_signals(
+            connection,
+            format!("SELECT {OUTCOME} FROM outcomes u WHERE u.signal_id {among} ORDER BY u.signal_id, u.strategy_id"),
+            &ids,
+        )
+        .await?,
+        read_outcome,
+    )?;
+    let columns = order_columns!();
+    let orders: Vec<Order> = read_all(
+        &of_signals(
+            connection,
+            format!(
+                "SELECT {columns} FROM orders WHERE signal_id {among} ORDER BY signal_id, strategy_id, leg"
+            ),
+            &ids,
+        )
+        .await?,
+        read_order,
+    )?;
+    let fills: Vec<Fill> = read_all(
+        &of_signals(
+            connection,
+            format!("SELECT {FILL} FROM fills f WHERE f.signal_id {among} ORDER BY f.id"),
+            &ids,
+        )
+        .await?,
+        read_fill,
+    )?;
+    let record = |signal: Signal| SignalRecord {
+        outcomes: outcomes.iter().filter(|outcome| outcome.signal_id == signal.id).cloned().collect(),
+        orders: orders.iter().filter(|order| order.signal_id == signal.id).cloned().collect(),
+        fills: fills.iter().filter(|fill| fill.signal_id == signal.id).cloned().collect(),
+        signal,
+    };
+    Ok(signals.into_iter().map(record).collect())
+}
+
+async fn of_signals(
+    connection: &mut SqliteConnection,
+    sql: String,
+    ids: &str,
+) -> Result<Vec<SqliteRow>, StoreError> {
+    sqlx::query(AssertSqlSafe(sql)).bind(ids.to_owned()).fetch_all(connection).await.map_err(fault)
+}
+
+/// The accepted deliveries of a webhook, which are its signals, in the columns of a delivery.
+const ACCEPTED: &str = "SELECT id, webhook_id, received_at, max(stored_at - received_at, 0) AS duration_us, remote_ip, \
+     202 AS status, 'accepted' AS code, NULL AS detail, payload, id AS signal_id, 0 AS suppressed, notes \
+     FROM signals WHERE webhook_id = ?1 AND id < ?2 AND source = 'alert' AND received_at >= \
+     coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'deliveries_before'), received_at)";
+
+/// The other deliveries.
+const OTHERS: &str = "SELECT id, webhook_id, received_at, duration_us, remote_ip, status, code, detail, payload, signal_id, \
+     suppressed, NULL AS notes FROM deliveries WHERE webhook_id = ?1 AND id < ?2";
+
+/// What finds the deliveries of a filter, and the code to bind as ?4.
+fn deliveries_sql(filter: DeliveryFilter) -> (String, Option<&'static str>) {
+    let newest = "ORDER BY id DESC LIMIT ?3";
+    match filter {
+        DeliveryFilter::All => (format!("{ACCEPTED} UNION ALL {OTHERS} {newest}"), None),
+        DeliveryFilter::Accepted | DeliveryFilter::Code(Code::Accepted) => {
+            (format!("{ACCEPTED} {newest}"), None)
+        }
+        DeliveryFilter::Refused => {
+            (format!("{OTHERS} AND code <> ?4 {newest}"), Some(Code::Replayed.as_str()))
+        }
+        DeliveryFilter::Replayed => {
+            (format!("{OTHERS} AND code = ?4 {newest}"), Some(Code::Replayed.as_str()))
+        }
+        DeliveryFilter::Code(code) => (format!("{OTHERS} AND code = ?4 {newest}"), Some(code.as_str())),
+    }
+}
+
+fn read_delivery(columns: &mut Columns<'_>) -> Result<Delivery, StoreError> {
+    let mut delivery = Delivery {
+        id: DeliveryId(columns.get()?),
+        webhook_id: WebhookId(columns.get()?),
+        received_at: columns.time()?,
+        duration_us: columns.get()?,
+        remote_ip: read_ip(columns)?,
+        status: columns.number()?,
+        code: columns.word_by(Code::parse)?,
+        detail: columns.get::<Option<String>>()?.unwrap_or_default(),
+        payload: columns.get()?,
+        signal_id: columns.get::<Option<i64>>()?.map(SignalId),
+        suppressed: columns.number()?,
+    };
+    if delivery.detail.is_empty() {
+        let mut detail = vec![delivery.code.meaning().to_owned()];
+        detail.extend(read_notes(columns)?);
+        delivery.detail = detail.join(" ");
+    }
+    Ok(delivery)
+}

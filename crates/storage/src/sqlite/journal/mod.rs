@@ -1,0 +1,252 @@
+//! The hot path: hundreds of entries, one transaction, one flush, a statement for hundreds of rows.
+
+mod merge;
+mod repeats;
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use atomik_domain::{ClientOrderId, Code, Outcome, OutcomeStatus, SignalId, UnixMicros};
+use atomik_ports::StoreError;
+use atomik_ports::journal::{Entry, Journal, NewSignal, Receipt, Refusal, SignalSource};
+use sqlx::sqlite::SqliteConnection;
+
+use super::SqliteStore;
+use super::bulk::{Binds, Bulk};
+use super::faults::fault;
+use super::rows::{bind_outcome, notes_text};
+use merge::{Intent, Merged};
+use repeats::{Known, Verdict};
+
+#[async_trait]
+impl Journal for SqliteStore {
+    async fn commit(&self, entries: Vec<Entry>, at: UnixMicros) -> Result<Vec<Receipt>, StoreError> {
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut work = self.write().await?;
+        let receipts = record(work.connection(), entries, at).await;
+        work.finish(receipts).await
+    }
+}
+
+/// Everything a call writes, in rows.
+#[derive(Debug, Default)]
+struct Batch {
+    signals: Vec<SignalRow>,
+    deliveries: Vec<DeliveryRow>,
+    pending: Vec<Outcome>,
+    changes: Merged,
+}
+
+#[derive(Debug)]
+struct SignalRow {
+    id: SignalId,
+    signal: Box<NewSignal>,
+    stored_at: UnixMicros,
+}
+
+/// A delivery that became no signal.
+#[derive(Debug)]
+struct DeliveryRow {
+    id: i64,
+    webhook_id: i64,
+    received_at: UnixMicros,
+    duration_us: i64,
+    remote_ip: Option<String>,
+    status: u16,
+    code: Code,
+    /// `None`: the code says it all.
+    detail: Option<String>,
+    payload: Option<String>,
+    signal_id: Option<SignalId>,
+    suppressed: u32,
+}
+
+async fn record(
+    connection: &mut SqliteConnection,
+    entries: Vec<Entry>,
+    at: UnixMicros,
+) -> Result<Vec<Receipt>, StoreError> {
+    let mut known = Known::of(connection, &entries).await?;
+    let mut next_id = last_id(connection, &entries).await?;
+    let (mut batch, mut receipts) = (Batch::default(), Vec::with_capacity(entries.len()));
+    let mut intents_at = Vec::new();
+    for entry in entries {
+        next_id += 1;
+        receipts.push(match entry {
+            Entry::Signal(signal) => batch.take_signal(&mut known, next_id, signal, at),
+            Entry::Refusal(refusal) => batch.take_refusal(next_id, *refusal, at),
+            Entry::Changes(changes) => {
+                intents_at.push((receipts.len(), batch.changes.take(*changes)));
+                Receipt::Recorded { repeated_intents: Vec::new() }
+            }
+        });
+    }
+    let existed = batch.write(connection, &known).await?;
+    for (place, intents) in intents_at {
+        receipts[place] = Receipt::Recorded { repeated_intents: repeated_among(intents, &existed) };
+    }
+    Ok(receipts)
+}
+
+/// Those intents of one entry that were left as they were, because they existed.
+fn repeated_among(intents: Vec<Intent>, existed: &HashSet<ClientOrderId>) -> Vec<ClientOrderId> {
+    let repeated = |intent: &Intent| intent.repeats_in_batch || existed.contains(&intent.id);
+    intents.into_iter().filter(repeated).map(|intent| intent.id).collect()
+}
+
+/// The last id that signals and deliveries have used. Read in the transaction, so that neither another process nor a
+/// commit whose caller went away can make it wrong.
+async fn last_id(connection: &mut SqliteConnection, entries: &[Entry]) -> Result<i64, StoreError> {
+    if entries.iter().all(|entry| matches!(entry, Entry::Changes(_))) {
+        return Ok(0); // nothing here takes an id
+    }
+    sqlx::query_scalar(
+        "SELECT max(coalesce((SELECT max(id) FROM signals), 0), coalesce((SELECT max(id) FROM deliveries), 0))",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(fault)
+}
+
+impl Batch {
+    fn take_signal(&mut self, known: &mut Known, id: i64, signal: Box<NewSignal>, at: UnixMicros) -> Receipt {
+        match known.judge(&signal, SignalId(id), at) {
+            Verdict::New => self.store(SignalId(id), signal, at),
+            Verdict::Repeats { signal_id, received_at } => {
+                self.note_repeat(id, *signal, (202, Code::Replayed), Some(signal_id), at);
+                Receipt::Replayed { signal_id, received_at }
+            }
+            Verdict::IdReused => {
+                self.note_repeat(id, *signal, (422, Code::IdReused), None, at);
+                Receipt::IdReused
+            }
+        }
+    }
+
+    fn store(&mut self, id: SignalId, signal: Box<NewSignal>, at: UnixMicros) -> Receipt {
+        self.pending.extend(signal.targets.iter().map(|strategy_id| Outcome {
+            signal_id: id,
+            strategy_id: *strategy_id,
+            status: OutcomeStatus::Pending,
+            code: Code::Accepted,
+            detail: String::new(),
+            planned_at: None,
+            settled_at: None,
+        }));
+        self.signals.push(SignalRow { id, signal, stored_at: at });
+        Receipt::Stored { signal_id: id }
+    }
+
+    /// Notes a delivery that became no signal because of an earlier one.
+    fn note_repeat(
+        &mut self,
+        id: i64,
+        signal: NewSignal,
+        (status, code): (u16, Code),
+        first: Option<SignalId>,
+        at: UnixMicros,
+    ) {
+        if signal.source == SignalSource::Flatten {
+            return; // no request made it, so there is no delivery
+        }
+        self.deliveries.push(DeliveryRow {
+            id,
+            webhook_id: signal.webhook_id.0,
+            received_at: signal.received_at,
+            duration_us: at.micros_since(signal.received_at).max(0),
+            remote_ip: signal.remote_ip.map(|ip| ip.to_string()),
+            status,
+            code,
+            detail: None,
+            payload: Some(signal.payload),
+            signal_id: first,
+            suppressed: 0,
+        });
+    }
+
+    fn take_refusal(&mut self, id: i64, refusal: Refusal, at: UnixMicros) -> Receipt {
+        self.deliveries.push(DeliveryRow {
+            id,
+            webhook_id: refusal.webhook_id.0,
+            received_at: refusal.received_at,
+            duration_us: at.micros_since(refusal.received_at).max(0),
+            remote_ip: Some(refusal.remote_ip.to_string()),
+            status: refusal.status,
+            code: refusal.code,
+            detail: Some(refusal.detail),
+            payload: refusal.payload,
+            signal_id: None,
+            suppressed: refusal.suppressed,
+        });
+        Receipt::Recorded { repeated_intents: Vec::new() }
+    }
+
+    /// Writes everything and returns the intents that existed before.
+    async fn write(
+        self,
+        connection: &mut SqliteConnection,
+        known: &Known,
+    ) -> Result<HashSet<ClientOrderId>, StoreError> {
+        INSERT_SIGNALS.execute(connection, &self.signals, bind_signal).await?;
+        INSERT_DELIVERIES.execute(connection, &self.deliveries, bind_delivery).await?;
+        known.write(connection).await?;
+        INSERT_PENDING.execute(connection, &self.pending, bind_outcome).await?;
+        self.changes.write(connection).await
+    }
+}
+
+static INSERT_SIGNALS: Bulk = Bulk::new(
+    "INSERT INTO signals (id, user_id, webhook_id, source, received_at, stored_at, action, comment, price, quantity, \
+     symbol, notes, remote_ip, payload) VALUES ",
+    14,
+    "",
+);
+
+fn bind_signal(row: &SignalRow, binds: &mut Binds) {
+    let signal = &row.signal;
+    binds
+        .add(row.id.0)
+        .add(signal.user_id.0)
+        .add(signal.webhook_id.0)
+        .add(signal.source.as_str())
+        .add(signal.received_at.0)
+        .add(row.stored_at.0)
+        .add(signal.action.as_str())
+        .add(signal.comment.as_deref())
+        .add(signal.price.map(|price| price.to_string()))
+        .add(signal.quantity.map(|quantity| quantity.to_string()))
+        .add(signal.symbol.as_deref())
+        .add(notes_text(&signal.notes))
+        .add(signal.remote_ip.map(|ip| ip.to_string()))
+        .add(signal.payload.as_str());
+}
+
+static INSERT_DELIVERIES: Bulk = Bulk::new(
+    "INSERT INTO deliveries (id, webhook_id, received_at, duration_us, remote_ip, status, code, detail, payload, \
+     signal_id, suppressed) VALUES ",
+    11,
+    "",
+);
+
+fn bind_delivery(row: &DeliveryRow, binds: &mut Binds) {
+    binds
+        .add(row.id)
+        .add(row.webhook_id)
+        .add(row.received_at.0)
+        .add(row.duration_us)
+        .add(row.remote_ip.as_deref())
+        .add(i64::from(row.status))
+        .add(row.code.as_str())
+        .add(row.detail.as_deref())
+        .add(row.payload.as_deref())
+        .add(row.signal_id.map(|id| id.0))
+        .add(i64::from(row.suppressed));
+}
+
+static INSERT_PENDING: Bulk = Bulk::new(
+    "INSERT INTO outcomes (signal_id, strategy_id, status, code, detail, planned_at, settled_at) VALUES ",
+    7,
+    " ON CONFLICT DO NOTHING",
+);

@@ -1,0 +1,328 @@
+//! Opening: the directory, the lock, the file, its integrity, its schema.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use atomik_domain::UnixMicros;
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, SqlSafeStr};
+use uuid::Uuid;
+
+use super::faults::{is_corruption, sentence};
+use super::writer::Writer;
+use super::{Access, DATABASE_FILE, LOCK_FILE, OpenOptions, SqliteStore};
+
+const PAGE_SIZE: u32 = 4_096;
+/// How many readers may read at once.
+const READERS: u32 = 4;
+const WRITER_CACHE_KIB: i32 = 8_192;
+const READER_CACHE_KIB: i32 = 2_048;
+/// The log is folded into the database when it has this many pages.
+const CHECKPOINT_PAGES: i32 = 4_000;
+/// How long a process waits for another one's write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a process waits for another one that is just starting, or a tool that brings the schema up to date.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
+const LOCK_RETRY: Duration = Duration::from_millis(20);
+/// Statements kept ready: those of the journal come in nine sizes each.
+const STATEMENTS: usize = 200;
+
+/// Why a store could not be opened, for the operator's eyes.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data directory does not exist and cannot be made.
+    #[error("cannot create the data directory {}: {source}", dir.display())]
+    CannotCreateDirectory {
+        /// The directory.
+        dir: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The data directory or a file in it cannot be written.
+    #[error("the data directory {} cannot be written: {reason}", dir.display())]
+    ReadOnly {
+        /// The directory.
+        dir: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// Another server has it.
+    #[error(
+        "the data directory {} is in use: another atomik serves it. Stop that one first, or give this one a directory of its own",
+        dir.display()
+    )]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The file is damaged, or no database.
+    #[error(
+        "the database {} is damaged: {reason}. Nothing was changed; restore a backup, or move the file away to start empty",
+        file.display()
+    )]
+    Corrupt {
+        /// The database file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A newer program wrote it.
+    #[error(
+        "the database {} was written by a newer atomik (schema {found}, this program knows {known}). Use that version or a later one",
+        file.display()
+    )]
+    NewerSchema {
+        /// The database file.
+        file: PathBuf,
+        /// The schema found.
+        found: i64,
+        /// The newest schema this program knows.
+        known: i64,
+    },
+    /// A server of an older version uses it, so its schema must stay as it is.
+    #[error("an older atomik serves the data directory {}. Restart that one with this version first", dir.display())]
+    OlderServer {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Anything else.
+    #[error("the database {} cannot be opened: {reason}", file.display())]
+    Failed {
+        /// The database file.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+}
+
+fn migrator() -> Migrator {
+    let sql = include_str!("migrations/0001_store.sql").into_sql_str();
+    Migrator::with_migrations(vec![Migration::new(1, "store".into(), MigrationType::Simple, sql, false)])
+}
+
+pub(super) async fn open(dir: &Path, options: OpenOptions, at: UnixMicros) -> Result<SqliteStore, OpenError> {
+    make_directory(dir)?;
+    let file = dir.join(DATABASE_FILE);
+    let lock_file = open_lock_file(dir)?;
+    let writer_options = writer_options(&file, options);
+    let lock = match options.access {
+        Access::Exclusive => {
+            wait_for_lock(&lock_file, dir).await?;
+            make_database_file(dir, &file)?;
+            Some(lock_file)
+        }
+        Access::Shared => {
+            prepare_shared(dir, &file, &lock_file, &writer_options).await?;
+            None
+        }
+    };
+    let mut connection = writer_options.connect().await.map_err(|error| failed(dir, &file, &error))?;
+    if lock.is_some() {
+        check_integrity(&mut connection, dir, &file).await?;
+        migrate(&mut connection, dir, &file).await?;
+    }
+    let installation = installation(&mut connection, at).await.map_err(|error| failed(dir, &file, &error))?;
+    let readers = readers(&file);
+    Ok(SqliteStore { writer: Writer::new(writer_options, connection), readers, installation, _lock: lock })
+}
+
+/// Brings the schema up to date where nobody serves the directory; where somebody does, makes sure that it is.
+async fn prepare_shared(
+    dir: &Path,
+    file: &Path,
+    lock_file: &File,
+    options: &SqliteConnectOptions,
+) -> Result<(), OpenError> {
+    let alone = wait_for_lock(lock_file, dir).await;
+    match alone {
+        Ok(()) => {
+            make_database_file(dir, file)?;
+            let mut connection = options.connect().await.map_err(|error| failed(dir, file, &error))?;
+            let migrated = migrate(&mut connection, dir, file).await;
+            // Closed before the lock goes, so that nobody finds this connection's work half done.
+            let _ = connection.close().await;
+            let _ = lock_file.unlock();
+            migrated
+        }
+        Err(OpenError::InUse { .. }) => {
+            let mut connection = options.connect().await.map_err(|error| failed(dir, file, &error))?;
+            match newest_applied(&mut connection).await.map_err(|error| failed_migration(dir, file, error))? {
+                Some(found) if found > newest_known() => Err(newer(file, found)),
+                Some(found) if found == newest_known() => Ok(()),
+                _ => Err(OpenError::OlderServer { dir: dir.to_owned() }),
+            }
+        }
+        Err(other) => Err(other),
+    }
+}
+
+fn make_directory(dir: &Path) -> Result<(), OpenError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|source| OpenError::CannotCreateDirectory { dir: dir.to_owned(), source })
+}
+
+/// Opens or makes a file that only its owner may read: the database holds password hashes.
+fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn open_lock_file(dir: &Path) -> Result<File, OpenError> {
+    open_private(&dir.join(LOCK_FILE)).map_err(|error| read_only(dir, &error))
+}
+
+fn make_database_file(dir: &Path, file: &Path) -> Result<(), OpenError> {
+    open_private(file).map(drop).map_err(|error| read_only(dir, &error))
+}
+
+fn read_only(dir: &Path, error: &io::Error) -> OpenError {
+    OpenError::ReadOnly { dir: dir.to_owned(), reason: error.to_string() }
+}
+
+/// Takes the lock, waiting a moment for tools that hold it while they bring the schema up to date.
+async fn wait_for_lock(lock_file: &File, dir: &Path) -> Result<(), OpenError> {
+    let mut left = LOCK_TIMEOUT;
+    loop {
+        match lock_file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if left.is_zero() => {
+                return Err(OpenError::InUse { dir: dir.to_owned() });
+            }
+            Err(TryLockError::WouldBlock) => {
+                tokio::time::sleep(LOCK_RETRY).await;
+                left = left.saturating_sub(LOCK_RETRY);
+            }
+            Err(TryLockError::Error(error)) => return Err(read_only(dir, &error)),
+        }
+    }
+}
+
+fn base_options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .busy_timeout(BUSY_TIMEOUT)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .statement_cache_capacity(STATEMENTS)
+        .pragma("temp_store", "memory")
+        .disable_statement_logging()
+}
+
+fn writer_options(file: &Path, options: OpenOptions) -> SqliteConnectOptions {
+    let writer = base_options(file)
+        .page_size(PAGE_SIZE)
+        .journal_mode(SqliteJournalMode::Wal)
+        .thread_name(|_| "store-writer".to_owned())
+        .pragma("cache_size", (-WRITER_CACHE_KIB).to_string())
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+        .pragma("journal_size_limit", (64 * 1_024 * 1_024).to_string());
+    match options.max_size_bytes {
+        Some(bytes) => writer.pragma("max_page_count", (bytes / u64::from(PAGE_SIZE)).max(1).to_string()),
+        None => writer,
+    }
+}
+
+fn readers(file: &Path) -> SqlitePool {
+    let options = base_options(file)
+        .read_only(true)
+        .thread_name(|number| format!("store-reader-{number}"))
+        .pragma("cache_size", (-READER_CACHE_KIB).to_string());
+    SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(BUSY_TIMEOUT)
+        .test_before_acquire(false)
+        .connect_lazy_with(options)
+}
+
+/// Reads the whole file once, so that damage is found before anything is built on it.
+async fn check_integrity(
+    connection: &mut SqliteConnection,
+    dir: &Path,
+    file: &Path,
+) -> Result<(), OpenError> {
+    let verdict: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(connection)
+        .await
+        .map_err(|error| failed(dir, file, &error))?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    Err(OpenError::Corrupt { file: file.to_owned(), reason: verdict })
+}
+
+async fn migrate(connection: &mut SqliteConnection, dir: &Path, file: &Path) -> Result<(), OpenError> {
+    let found =
+        newest_applied(connection).await.map_err(|error| failed_migration(dir, file, error))?.unwrap_or(0);
+    if found > newest_known() {
+        return Err(newer(file, found));
+    }
+    migrator().run_direct(None, connection, false).await.map_err(|error| failed_migration(dir, file, error))
+}
+
+async fn newest_applied(connection: &mut SqliteConnection) -> Result<Option<i64>, MigrateError> {
+    let table: Option<String> =
+        sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE name = '_sqlx_migrations'")
+            .fetch_optional(&mut *connection)
+            .await?;
+    if table.is_none() {
+        return Ok(None);
+    }
+    let applied = connection.list_applied_migrations("_sqlx_migrations").await?;
+    Ok(applied.iter().map(|migration| migration.version).max())
+}
+
+fn newest_known() -> i64 {
+    migrator().iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// What tells this installation from others: read, or made once.
+async fn installation(connection: &mut SqliteConnection, at: UnixMicros) -> Result<Uuid, sqlx::Error> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
+    let proposal = uuid::Builder::from_random_bytes(random).into_uuid();
+    sqlx::query(
+        "INSERT INTO meta (key, value) VALUES ('installation', ?1), ('created_at', ?2) ON CONFLICT DO NOTHING",
+    )
+    .bind(proposal.to_string())
+    .bind(at.0.to_string())
+    .execute(&mut *connection)
+    .await?;
+    let text: String =
+        sqlx::query_scalar("SELECT value FROM meta WHERE key = 'installation'").fetch_one(connection).await?;
+    text.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))
+}
+
+fn newer(file: &Path, found: i64) -> OpenError {
+    OpenError::NewerSchema { file: file.to_owned(), found, known: newest_known() }
+}
+
+fn failed(dir: &Path, file: &Path, error: &sqlx::Error) -> OpenError {
+    let reason = sentence(error).into_owned();
+    let code = error.as_database_error().and_then(|error| error.code());
+    if is_corruption(error) {
+        return OpenError::Corrupt { file: file.to_owned(), reason };
+    }
+    match code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff) {
+        Some(8) => OpenError::ReadOnly { dir: dir.to_owned(), reason },
+        _ => OpenError::Failed { file: file.to_owned(), reason },
+    }
+}
+
+fn failed_migration(dir: &Path, file: &Path, error: MigrateError) -> OpenError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failed(dir, file, &error),
+        other => OpenError::Failed { file: file.to_owned(), reason: other.to_string() },
+    }
+}

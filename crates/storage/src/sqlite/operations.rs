@@ -1,0 +1,122 @@
+//! Starting, keeping and saving.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use async_trait::async_trait;
+use atomik_domain::StrategyId;
+use atomik_ports::StoreError;
+use atomik_ports::journal::PositionRecord;
+use atomik_ports::operations::{Operations, Retention, UnfinishedWork};
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use super::SqliteStore;
+use super::faults::fault;
+use super::retention;
+use super::rows::{
+    FILL, OUTCOME, SIGNAL, order_columns, position_columns, read_all, read_fill, read_order, read_outcome,
+    read_position, read_signal,
+};
+
+#[async_trait]
+impl Operations for SqliteStore {
+    fn installation(&self) -> Uuid {
+        self.installation
+    }
+
+    async fn unfinished_work(&self) -> Result<UnfinishedWork, StoreError> {
+        let mut read = self.read().await?;
+        let outcomes = format!(
+            "SELECT {SIGNAL}, {OUTCOME} FROM outcomes u JOIN signals s ON s.id = u.signal_id \
+             WHERE u.status IN ('pending', 'unknown') ORDER BY u.signal_id, u.strategy_id"
+        );
+        let outcomes = sqlx::query(AssertSqlSafe(outcomes)).fetch_all(&mut *read).await.map_err(fault)?;
+        let orders = sqlx::query(concat!(
+            "SELECT ",
+            order_columns!(),
+            " FROM orders WHERE status IN ('pending', 'working', 'partially_filled', 'unknown') ORDER BY id"
+        ))
+        .fetch_all(&mut *read)
+        .await
+        .map_err(fault)?;
+        let fills = format!(
+            "SELECT {FILL} FROM orders o JOIN fills f ON f.signal_id = o.signal_id \
+             AND f.client_order_id = o.client_order_id \
+             WHERE o.status IN ('pending', 'working', 'partially_filled', 'unknown') ORDER BY f.id"
+        );
+        let fills = sqlx::query(AssertSqlSafe(fills)).fetch_all(&mut *read).await.map_err(fault)?;
+        let positions = sqlx::query(concat!("SELECT ", position_columns!(), " FROM positions ORDER BY id"))
+            .fetch_all(&mut *read)
+            .await
+            .map_err(fault)?;
+        Ok(UnfinishedWork {
+            outcomes: read_all(&outcomes, |columns| Ok((read_signal(columns)?, read_outcome(columns)?)))?,
+            orders: read_all(&orders, read_order)?,
+            fills: read_all(&fills, read_fill)?,
+            positions: read_all(&positions, read_position)?,
+        })
+    }
+
+    async fn positions_of(&self, strategy_id: StrategyId) -> Result<Vec<PositionRecord>, StoreError> {
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            position_columns!(),
+            " FROM positions WHERE strategy_id = ?1 ORDER BY id"
+        ))
+        .bind(strategy_id.0)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(fault)?;
+        read_all(&rows, read_position)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let mut work = self.write().await?;
+        // The insert needs room in the database, the commit needs room on a disk that can be written; nothing stays.
+        let written = sqlx::raw_sql("INSERT INTO probe (room) VALUES (zeroblob(16384)); DELETE FROM probe")
+            .execute(work.connection())
+            .await
+            .map(drop)
+            .map_err(fault);
+        work.finish(written).await?;
+        sqlx::query("SELECT 1 FROM meta LIMIT 1").execute(&self.readers).await.map_err(fault)?;
+        Ok(())
+    }
+
+    async fn prune(&self, retention: Retention) -> Result<u64, StoreError> {
+        let mut removed = retention::old_deliveries(self, retention.deliveries_before).await?;
+        removed += retention::refusals(self, retention.refused_per_webhook).await?;
+        removed += retention::repeat_keys(self, retention.now).await?;
+        removed += retention::sessions(self, retention.now).await?;
+        removed += retention::changes(self).await?;
+        Ok(removed)
+    }
+
+    async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let text = to.to_str().ok_or_else(|| not_writable("its name is not UTF-8"))?;
+        let mut options = tokio::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        options.mode(0o600); // it holds password hashes
+        let reserved = options.open(to).await.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => StoreError::Taken("the backup file's name"),
+            _ => not_writable(error),
+        })?;
+        // SQLite writes into a file that is there as long as it is empty.
+        let copied = sqlx::query("VACUUM INTO ?1").bind(text).execute(&self.readers).await.map_err(fault);
+        let kept = match copied {
+            Ok(_) => reserved.sync_all().await.map_err(not_writable),
+            Err(error) => Err(error),
+        };
+        if kept.is_err() {
+            // What is there is half a backup. That it cannot be removed adds nothing to the error.
+            let _ = tokio::fs::remove_file(to).await;
+        }
+        kept
+    }
+}
+
+fn not_writable(reason: impl std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(format!("the backup file cannot be written: {reason}"))
+}

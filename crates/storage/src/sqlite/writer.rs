@@ -1,0 +1,141 @@
+//! The one writing connection, and how it survives faults.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use atomik_ports::StoreError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::faults::{fault, is_failed_flush, sentence};
+
+/// Said once a flush failed, until the process ends.
+const FLUSH_FAILED: &str = "the disk failed to flush a write, so nothing is written until atomik is restarted and has checked the file";
+
+/// The one writer.
+#[derive(Debug)]
+pub(super) struct Writer {
+    options: SqliteConnectOptions,
+    connection: Mutex<Option<SqliteConnection>>,
+    /// Whether a flush has failed: see [`is_failed_flush`].
+    flush_failed: AtomicBool,
+}
+
+impl Writer {
+    pub fn new(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
+        Self { options, connection: Mutex::new(Some(connection)), flush_failed: AtomicBool::new(false) }
+    }
+
+    /// Waits for its turn and begins a transaction that no other can come before.
+    pub async fn begin(&self) -> Result<Work<'_>, StoreError> {
+        let mut slot = self.connection.lock().await;
+        if self.flush_failed.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable(FLUSH_FAILED.to_owned()));
+        }
+        // Taken out: a caller that goes away halfway takes the connection with it, and closing it rolls back.
+        let mut connection = match slot.take() {
+            Some(connection) => connection,
+            None => self.options.connect().await.map_err(fault)?,
+        };
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.map_err(fault)?;
+        Ok(Work { writer: self, slot, connection })
+    }
+
+    fn note_failed_commit(&self, error: &sqlx::Error) {
+        let reason = sentence(error);
+        if is_failed_flush(error) {
+            self.flush_failed.store(true, Ordering::Relaxed);
+            tracing::error!(%reason, "{FLUSH_FAILED}");
+        } else {
+            tracing::warn!(%reason, "a transaction was rolled back");
+        }
+    }
+}
+
+/// A transaction under way. Dropped without [`Work::finish`], it is rolled back.
+#[derive(Debug)]
+pub(super) struct Work<'w> {
+    writer: &'w Writer,
+    slot: MutexGuard<'w, Option<SqliteConnection>>,
+    connection: SqliteConnection,
+}
+
+impl Work<'_> {
+    /// Where its queries go.
+    pub fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+
+    /// Ends the transaction: commits what went well, rolls back what did not. Returns only when a commit is durable.
+    pub async fn finish<T>(mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        match result {
+            Ok(value) => {
+                let committed = sqlx::query("COMMIT").execute(&mut self.connection).await;
+                if let Err(error) = committed {
+                    self.writer.note_failed_commit(&error);
+                    self.discard().await;
+                    return Err(fault(error));
+                }
+                *self.slot = Some(self.connection);
+                Ok(value)
+            }
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Corrupt(_))) => {
+                self.discard().await;
+                Err(error)
+            }
+            // Nothing is wrong with the store: it was asked for what is not there or not allowed.
+            Err(refusal) => {
+                let rolled_back = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+                if rolled_back.is_ok() {
+                    *self.slot = Some(self.connection);
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Closes the connection, which rolls back whatever SQLite itself has not rolled back yet, and leaves the place for
+    /// a new one.
+    async fn discard(self) {
+        // That it cannot even be closed cleanly adds nothing to the error that is reported already.
+        let _ = self.connection.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::faults::tests::with_code;
+
+    async fn in_memory() -> Writer {
+        let options = SqliteConnectOptions::new().in_memory(true);
+        let connection = options.connect().await.unwrap();
+        Writer::new(options, connection)
+    }
+
+    #[tokio::test]
+    async fn after_a_failed_flush_nothing_is_written_until_a_restart() {
+        let writer = in_memory().await;
+        writer.begin().await.unwrap().finish(Ok(())).await.unwrap();
+        writer.note_failed_commit(&with_code(1034));
+        let refused = writer.begin().await.unwrap_err();
+        assert!(matches!(refused, StoreError::Unavailable(sentence) if sentence.contains("restarted")));
+    }
+
+    #[tokio::test]
+    async fn other_faults_leave_a_writer_that_works() {
+        let writer = in_memory().await;
+        writer.note_failed_commit(&with_code(13));
+        let fault = StoreError::Unavailable("the disk or the database is full".to_owned());
+        let lost = writer.begin().await.unwrap().finish::<()>(Err(fault.clone())).await;
+        assert_eq!(lost, Err(fault));
+        writer.begin().await.unwrap().finish(Ok(())).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_halfway_leaves_a_writer_that_works() {
+        let writer = in_memory().await;
+        drop(writer.begin().await.unwrap());
+        writer.begin().await.unwrap().finish(Ok(())).await.unwrap();
+    }
+}

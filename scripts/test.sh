@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Everything that has to hold before a change lands. Stops at the first thing that does not.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/need.sh
+
+log=$(mktemp)
+# The last line says how many tests ran, whichever runner ran them, and also after a failure.
+count() {
+    status=$?
+    awk '
+        /^test result: / { passed += $4; failed += $6 }
+        / tests? run: / {
+            for (i = 2; i <= NF; i++) {
+                if ($i ~ /^passed/) passed += $(i - 1)
+                if ($i ~ /^failed/) failed += $(i - 1)
+            }
+        }
+        END { printf "%d passed, %d failed\n", passed, failed }
+    ' "$log"
+    rm -f "$log"
+    exit "$status"
+}
+trap count EXIT
+
+step() {
+    printf '\n== %s\n' "$1"
+    shift
+    "$@"
+}
+tests() {
+    "$@" 2>&1 | tee -a "$log"
+}
+
+step 'Format' cargo fmt --all --check
+step 'File lengths' scripts/check-file-lengths.sh
+step 'Links in the documentation' scripts/check-links.sh
+step 'Lints' cargo clippy --workspace --all-targets -- -D warnings
+step 'Lints with fail points' cargo clippy -p atomik-server --all-targets --features failpoints -- -D warnings
+step 'Dependencies' scripts/check-dependencies.sh
+
+# The OpenAPI document is among these tests: crates/http compares the generated one with its snapshot.
+if cargo nextest --version >/dev/null 2>&1; then
+    step 'Tests' tests cargo nextest run --workspace --no-fail-fast --color never
+    step 'Documentation tests' tests cargo test --workspace --doc --no-fail-fast
+else
+    step 'Tests' tests cargo test --workspace --no-fail-fast
+fi
+step 'Crash points' tests cargo test -p atomik-server --features failpoints --test crash_points
+printf '\n'
