@@ -51,10 +51,10 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
     /// Configuration file; `atomik check-config --print-default` prints one with every setting explained
-    #[arg(long, value_name = "FILE", env = "ATOMIK_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "ATOMIK_CONFIG", global = true)]
     pub config: Option<PathBuf>,
     /// Where everything is kept [default: ./data]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
 }
 

@@ -31,9 +31,14 @@ pub async fn send(args: &SendArgs) -> anyhow::Result<ExitCode> {
     if let Some(key) = &args.idempotency_key {
         request = request.header("idempotency-key", key);
     }
-    let response = request.send().await.map_err(reqwest::Error::without_url).context(
-        "the alert may or may not have arrived; look at the webhook's logs before sending it again",
-    )?;
+    let response = request.send().await.map_err(|error| {
+        let known = if error.is_connect() {
+            "nothing was sent: the server cannot be reached"
+        } else {
+            "the alert may or may not have arrived; look at the webhook's logs before sending it again"
+        };
+        anyhow::Error::new(error.without_url()).context(known)
+    })?;
     let status = response.status();
     let replayed = response.headers().contains_key("idempotent-replayed");
     let body = response.text().await.map_err(reqwest::Error::without_url)?;

@@ -1,5 +1,6 @@
 //! Logs and metrics.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -37,7 +38,10 @@ pub fn begin_logging(log: &Log) -> anyhow::Result<()> {
     let ours = Targets::new().with_default(LevelFilter::WARN.min(level)).with_target("atomik", level);
     let registry = tracing_subscriber::registry().with(ours);
     match log.format {
-        LogFormat::Text => registry.with(layer().with_writer(std::io::stderr)).try_init(),
+        LogFormat::Text => {
+            let colors = std::io::stderr().is_terminal();
+            registry.with(layer().with_ansi(colors).with_writer(std::io::stderr)).try_init()
+        }
         LogFormat::Json => {
             registry.with(layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
         }

@@ -1,5 +1,7 @@
 //! The embedded store does what every store does.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // clippy sees only #[test] functions as tests
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use atomik_brokers::paper::PaperVenue;
 use atomik_domain::{OrderStatus, Side};
@@ -177,4 +178,23 @@ async fn reports_that_nobody_reads_hold_nothing_up() {
         let found = broker.look_up(&request.symbol, request.client_order_id).await;
         assert!(matches!(found, LookUp::Found(_)), "{found:?}");
     }
+}
+
+#[tokio::test]
+async fn a_look_up_waits_its_turn_behind_what_was_sent_before() {
+    let setup = Setup::with(json!({"prices": {"ES": "5000"}})).await;
+    let mut database = database(setup.directory.path()).await;
+    database.execute("BEGIN IMMEDIATE").await.unwrap();
+    let request = market_order(symbol("ES"), Side::Buy, qty("1"));
+    let submit = setup.submit(&request);
+    let look_up = setup.broker.look_up(&request.symbol, request.client_order_id);
+    tokio::pin!(submit, look_up);
+    // Sent first, and not recorded yet: "not found" now would have it sent a second time.
+    let early = Duration::from_millis(200);
+    assert!(tokio::time::timeout(early, &mut submit).await.is_err());
+    let answered = tokio::time::timeout(early, &mut look_up).await;
+    assert!(answered.is_err(), "{answered:?} {:?}", submit.await);
+    database.execute("ROLLBACK").await.unwrap();
+    assert!(matches!(look_up.await, LookUp::Found(_)));
+    assert!(matches!(submit.await, SubmitOutcome::Accepted(_)));
 }

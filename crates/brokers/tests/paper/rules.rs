@@ -1,11 +1,14 @@
 //! What the paper venue does beside what every venue does.
 
+use std::sync::Arc;
+
 use atomik_domain::order::PriceSource;
 use atomik_domain::{Environment, OrderRequest, OrderStatus, OrderType, Side, TimeInForce};
 use atomik_ports::BrokerConnector;
-use atomik_ports::broker::{CancelOutcome, LookUp};
-use atomik_testkit::broker_suite::{limit_order, market_order};
+use atomik_ports::broker::{CancelOutcome, LookUp, SubmitOutcome};
+use atomik_testkit::broker_suite::{approved, limit_order, market_order};
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::setup::{DEADLINE, Setup, account, decimal, price, qty, symbol};
 
@@ -56,6 +59,28 @@ async fn slippage_is_against_the_trader_and_only_for_market_and_stop_orders() {
 }
 
 #[tokio::test]
+async fn slippage_stops_above_zero_where_prices_do() {
+    let setup = Setup::with(json!({"slippage_ticks": 1000, "prices": {"F": "5", "CL": "5"}})).await;
+    assert_eq!(setup.accepted(&sell("F", "1")).await.executions[0].last_price, price("0.01"));
+    assert_eq!(setup.accepted(&sell("CL", "1")).await.executions[0].last_price, price("-5"));
+}
+
+#[tokio::test]
+async fn the_same_order_many_times_in_one_batch_is_one_order() {
+    let setup = Setup::with(json!({"prices": {"ES": "5000"}})).await;
+    let request = buy("ES", "1");
+    let mut sends = JoinSet::new();
+    for _ in 0..8 {
+        let (broker, order) = (Arc::clone(&setup.broker), approved(request.clone()));
+        sends.spawn(async move { broker.submit(order).await });
+    }
+    let outcomes = sends.join_all().await;
+    assert!(matches!(outcomes[0], SubmitOutcome::Accepted(_)), "{:?}", outcomes[0]);
+    assert!(outcomes.iter().all(|outcome| *outcome == outcomes[0]), "{outcomes:?}");
+    assert_eq!(setup.broker.net_position(&symbol("ES")).await.unwrap().0, decimal("1"));
+}
+
+#[tokio::test]
 async fn too_little_buying_power_is_a_reason_with_numbers() {
     let setup =
         Setup::with(json!({"starting_balance": "10000", "prices": {"ES": "5000", "AAPL": "200"}})).await;
@@ -75,6 +100,11 @@ async fn an_exit_needs_no_buying_power_and_a_reversal_only_what_it_adds() {
     // Far under water: nothing is left, and the exit still goes.
     setup.accepted(&at("4000", sell("ES", "1"))).await;
     assert_eq!(setup.broker.balance().await.unwrap().cash.0, decimal("-37500"));
+    let setup = Setup::with(json!({"starting_balance": "12500", "prices": {"ES": "5000"}})).await;
+    setup.accepted(&buy("ES", "1")).await;
+    // A reduce-only order adds nothing, however large it is.
+    let too_large = OrderRequest { reduce_only: true, ..sell("ES", "9") };
+    assert_eq!(setup.accepted(&too_large).await.filled_qty, qty("1"));
     let setup = Setup::with(json!({"starting_balance": "12500", "prices": {"ES": "5000"}})).await;
     setup.accepted(&buy("ES", "1")).await;
     setup.accepted(&sell("ES", "2")).await;

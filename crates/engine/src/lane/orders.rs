@@ -8,13 +8,17 @@ use atomik_domain::{
 use atomik_ports::broker::{CancelOutcome, ClientIdUniqueness, LookUp, SubmitOutcome};
 use atomik_ports::journal::PositionRecord;
 
-use super::state::{Asking, Current, FILL_PATIENCE_US, Lane, Link, Stage, Tracked};
+use super::state::{Asking, FILL_PATIENCE_US, Lane, Link, Stage, Tracked};
 use super::{Context, Effect, Job};
 
+/// Why an order that never left has ended.
+pub(super) const NEVER_REACHED: &str = "It never reached the broker.";
 /// How often "not found" must be answered, over the venue's settle window, before it is believed.
 const NOT_FOUND_PROOF: u32 = 5;
-/// The longest pause between two look-ups of one order.
-const MAX_LOOK_UP_PAUSE_US: i64 = 30 * UnixMicros::SECOND;
+/// The longest pause between two look-ups or two sends of one order.
+const MAX_PAUSE_US: i64 = 30 * UnixMicros::SECOND;
+/// The shortest pause between two sends.
+const MIN_RETRY_PAUSE_US: i64 = 50_000;
 
 impl Lane {
     /// The answer to a send.
@@ -25,17 +29,17 @@ impl Lane {
         sent_at: UnixMicros,
         outcome: SubmitOutcome,
     ) {
-        let Some(tracked) = self.orders.get_mut(&id).filter(|tracked| !tracked.order.status.is_final())
-        else {
-            return;
-        };
+        let Some(tracked) = self.tracked_or_closed(id) else { return };
         if !matches!(outcome, SubmitOutcome::NotSent { .. }) {
             tracked.order.sent_at = Some(sent_at);
         }
+        let is_shown = tracked.order.acknowledged_at.is_some();
         match outcome {
-            SubmitOutcome::Accepted(report) => {
-                tracked.order.acknowledged_at = Some(context.now);
-                self.apply(context, id, &report);
+            SubmitOutcome::Accepted(report) => self.apply(context, id, &report),
+            _ if is_shown || tracked.order.status.is_final() => {
+                // The venue has shown the order since; this answer knows less.
+                self.record_order(id, context.now);
+                self.ask_about(context, id);
             }
             SubmitOutcome::Rejected { reason } => {
                 tracked.order.acknowledged_at = Some(context.now);
@@ -44,7 +48,9 @@ impl Lane {
             SubmitOutcome::NotSent { reason, retry_after } => {
                 tracked.order.reason = Some(reason);
                 let pause = i64::try_from(retry_after.as_micros()).unwrap_or(i64::MAX);
-                let pause = pause.clamp(50_000, MAX_LOOK_UP_PAUSE_US);
+                // Every try of an exit is a leg of its own, and legs are few: they are spread over minutes.
+                let least = MIN_RETRY_PAUSE_US << tracked.order.leg.min(16);
+                let pause = pause.max(least).min(MAX_PAUSE_US);
                 self.record_order(id, context.now);
                 if self.is_current(id) {
                     self.set_stage(Stage::Retry(id, context.tick + pause));
@@ -76,22 +82,13 @@ impl Lane {
 
     /// The answer to a look-up.
     pub(super) fn looked_up(&mut self, context: &Context<'_>, id: ClientOrderId, answer: LookUp) {
-        let Some(tracked) = self.orders.get_mut(&id) else { return };
-        let Some(asking) = &mut tracked.look_up else { return };
-        match answer {
-            LookUp::Found(report) => {
-                tracked.look_up = None;
-                tracked.order.acknowledged_at.get_or_insert(context.now);
-                if tracked.order.status == OrderStatus::Unknown
-                    || tracked.order.status == OrderStatus::Pending
-                {
-                    // Whatever the report says of it now, it is proven to exist.
-                    tracked.order.status = OrderStatus::Working;
-                    tracked.order.reason = None;
-                }
+        let Some(tracked) = self.tracked_or_closed(id) else { return };
+        match (answer, &mut tracked.look_up) {
+            (LookUp::Found(report), look_up) => {
+                *look_up = None;
                 self.apply(context, id, &report);
             }
-            LookUp::NotFound => {
+            (LookUp::NotFound, Some(asking)) if tracked.order.acknowledged_at.is_none() => {
                 asking.not_found += 1;
                 let asking = *asking;
                 if self.is_proven_absent(context, &asking) {
@@ -100,10 +97,12 @@ impl Lane {
                     self.ask_again(context, id);
                 }
             }
-            LookUp::Unavailable { .. } => {
+            // That a venue shows an order no more which it has shown before proves nothing.
+            (LookUp::NotFound | LookUp::Unavailable { .. }, Some(asking)) => {
                 asking.not_found = 0;
                 self.ask_again(context, id);
             }
+            (LookUp::NotFound | LookUp::Unavailable { .. }, None) => {}
         }
     }
 
@@ -151,7 +150,7 @@ impl Lane {
     fn ask_again(&mut self, context: &Context<'_>, id: ClientOrderId) {
         let Some(tracked) = self.orders.get_mut(&id) else { return };
         if let Some(asking) = &mut tracked.look_up {
-            let pause = 250_000_i64.saturating_mul(1 << asking.asked.min(7)).min(MAX_LOOK_UP_PAUSE_US);
+            let pause = 250_000_i64.saturating_mul(1 << asking.asked.min(7)).min(MAX_PAUSE_US);
             asking.due = Some(context.tick + pause);
         }
         if tracked.order.status == OrderStatus::Pending {
@@ -187,7 +186,7 @@ impl Lane {
             let job = self.parked.remove(place);
             self.queue.push_front(job);
         }
-        self.end(context, id, OrderStatus::Expired, "It never reached the broker.".to_owned());
+        self.end(context, id, OrderStatus::Expired, NEVER_REACHED.to_owned());
     }
 
     /// Sends an order that is proven not to have left, if the gate still lets it.
@@ -196,7 +195,7 @@ impl Lane {
         let Some(tracked) = self.orders.get(&id) else { return };
         let request = tracked.order.request.clone();
         if request.reduce_only {
-            self.end_quietly(context, id, OrderStatus::Expired, "It never reached the broker.".to_owned());
+            self.end_quietly(context, id, OrderStatus::Expired, NEVER_REACHED.to_owned());
             self.plan(context, &strategy);
             return;
         }
@@ -207,20 +206,18 @@ impl Lane {
                 self.effects.push(Effect::Submit(approved));
             }
             Err(denial) => {
-                let reason = format!("It never reached the broker. {}", denial.detail);
+                let reason = format!("{NEVER_REACHED} {}", denial.detail);
                 self.end(context, id, OrderStatus::Expired, reason);
             }
         }
     }
 
     fn after_cancels(&mut self, context: &Context<'_>, waited: bool) {
-        let Some(current) = &self.current else { return };
-        let (strategy_id, side) = (current.job.strategy_id, current.job.signal.action.side());
-        let Some(strategy) = context.view.strategy(strategy_id) else { return };
-        if !self.has_entries_against(&strategy, side) {
+        let Some(strategy) = self.current_strategy(context) else { return };
+        let Some(job) = self.current.as_ref().map(|current| current.job.clone()) else { return };
+        if !self.has_entries_against(&strategy, job.signal.action.side()) {
             self.plan(context, &strategy);
         } else if waited {
-            let job = current.job.clone();
             let code = atomik_domain::Code::EntryStillWorking;
             self.settle(context, &job, OutcomeStatus::Denied, code, code.meaning().to_owned());
         }
@@ -232,16 +229,17 @@ impl Lane {
             // Before the symbol's rules are known nothing can be booked; every open order is looked up after.
             return;
         }
-        let executions: Vec<_> = {
-            let Some(tracked) = self.tracked_or_closed(id) else { return };
-            let fresh =
-                report.executions.iter().filter(|execution| !tracked.seen.contains(&execution.exec_id));
-            fresh.cloned().collect()
-        };
-        for execution in executions {
+        if self.tracked_or_closed(id).is_none() {
+            return;
+        }
+        for execution in &report.executions {
             self.fill(context, id, execution);
         }
+        if self.awaits_send(id) {
+            self.set_stage(Stage::Fill(context.tick + FILL_PATIENCE_US));
+        }
         let Some(tracked) = self.orders.get_mut(&id) else { return };
+        tracked.order.acknowledged_at.get_or_insert(context.now);
         if tracked.order.venue_order_id.is_none() {
             tracked.order.venue_order_id.clone_from(&report.venue_order_id);
         }
@@ -249,6 +247,16 @@ impl Lane {
             self.record_order(id, context.now);
             return;
         }
+        if matches!(tracked.order.status, OrderStatus::Unknown | OrderStatus::Pending) {
+            // Whatever the report says of it now, it is proven to exist.
+            tracked.order.status = OrderStatus::Working;
+            tracked.order.reason = None;
+        }
+        if report.status.is_final() {
+            tracked.end = Some(ExecutionReport { executions: Vec::new(), ..report.clone() });
+        }
+        // Once an end was reported, whatever arrives later is older.
+        let report = tracked.end.as_ref().unwrap_or(report);
         if report.filled_qty > tracked.order.filled_qty {
             // Executions are missing: the order is not over before they are here.
             tracked.look_up = Some(Asking::later(context.tick));
@@ -261,14 +269,12 @@ impl Lane {
             status => status,
         };
         if status.is_final() {
-            self.end(context, id, status, report.reason.clone().unwrap_or_default());
+            let reason = report.reason.clone().unwrap_or_default();
+            self.end(context, id, status, reason);
             return;
         }
         tracked.order.status = status;
         self.record_order(id, context.now);
-        if self.is_current(id) && matches!(self.current, Some(Current { stage: Stage::Submitted(_), .. })) {
-            self.set_stage(Stage::Fill(context.tick + FILL_PATIENCE_US));
-        }
     }
 
     fn tracked_or_closed(&mut self, id: ClientOrderId) -> Option<&mut Tracked> {
@@ -281,11 +287,13 @@ impl Lane {
         Some(self.orders.entry(id).or_insert(tracked))
     }
 
-    /// One new execution: the order, the position and the fill itself.
-    fn fill(&mut self, context: &Context<'_>, id: ClientOrderId, execution: Execution) {
+    /// One execution, if it is new: the order, the position and the fill itself.
+    fn fill(&mut self, context: &Context<'_>, id: ClientOrderId, execution: &Execution) {
         let (Some(tracked), Some(instrument)) = (self.orders.get_mut(&id), &self.instrument) else { return };
+        if !tracked.seen.insert(execution.exec_id.clone()) {
+            return;
+        }
         self.trades += 1;
-        tracked.seen.insert(execution.exec_id.clone());
         let traded = execution.last_price.0.saturating_mul(execution.last_qty.0);
         tracked.cost = tracked.cost.saturating_add(traded);
         let order = &mut tracked.order;
@@ -309,7 +317,7 @@ impl Lane {
             client_order_id: id,
             symbol: self.key.symbol.clone(),
             side,
-            execution,
+            execution: execution.clone(),
             realized_profit,
             recorded_at: context.now,
         });
@@ -325,7 +333,13 @@ impl Lane {
     }
 
     /// An order has ended; its job goes on or is settled.
-    fn end(&mut self, context: &Context<'_>, id: ClientOrderId, status: OrderStatus, reason: String) {
+    pub(super) fn end(
+        &mut self,
+        context: &Context<'_>,
+        id: ClientOrderId,
+        status: OrderStatus,
+        reason: String,
+    ) {
         self.end_quietly(context, id, status, reason);
         if self.is_current(id) {
             self.go_on(context);
@@ -352,6 +366,14 @@ impl Lane {
             self.set_aside();
         }
         self.settle_parked(context, id);
+    }
+
+    /// Whether the lane waits for this order's send: for its answer, or for the time to try it again.
+    pub(super) fn awaits_send(&self, id: ClientOrderId) -> bool {
+        self.current.as_ref().is_some_and(|current| match current.stage {
+            Stage::Submitted(sent) | Stage::Retry(sent, _) => sent == id,
+            _ => false,
+        })
     }
 
     /// Whether an order belongs to the job that is worked on.

@@ -13,6 +13,7 @@ use atomik_ports::broker::BrokerError;
 use atomik_ports::journal::SignalSource;
 use rust_decimal::Decimal;
 
+use super::orders::NEVER_REACHED;
 use super::state::{Book, Current, FILL_PATIENCE_US, Lane, Stage, Tracked};
 use super::{Context, Effect, Job, NetPurpose};
 
@@ -49,16 +50,19 @@ impl Lane {
         }
     }
 
-    /// While the account cannot trade, entries grow too old where they wait. Exits wait on: they are planned from the
+    /// While the account cannot trade, entries grow too old where they wait, and so does one that never left. Exits wait on: they are planned from the
     /// position as it is when the account is back.
     fn expire_waiting(&mut self, context: &Context<'_>) {
+        if let Some(Current { job, stage: Stage::Retry(id, _), .. }) = &self.current
+            && is_too_old(context, job)
+            && self.orders.get(id).is_some_and(|tracked| !tracked.order.is_exit())
+        {
+            let id = *id;
+            self.end(context, id, OrderStatus::Expired, NEVER_REACHED.to_owned());
+        }
         for job in std::mem::take(&mut self.queue) {
-            let strategy = context.view.strategy(job.strategy_id);
-            let limit_s = strategy.as_ref().map_or(0, |strategy| strategy.behavior.max_signal_age_s);
-            let age = context.now.micros_since(received_at(context, &job));
-            let too_old = age > i64::from(limit_s) * UnixMicros::SECOND;
             let may_exit = !self.position(job.strategy_id).net_qty.is_zero() || self.has_orders(&job);
-            if too_old && !may_exit {
+            if is_too_old(context, &job) && !may_exit {
                 let detail = "The broker account could not trade before the signal grew too old.".to_owned();
                 self.settle(context, &job, OutcomeStatus::Expired, Code::AccountUnavailable, detail);
             } else {
@@ -105,10 +109,10 @@ impl Lane {
         let open = self
             .open_orders()
             .find(|tracked| tracked.order.signal_id == signal && tracked.order.strategy_id == strategy);
-        match open.map(|tracked| tracked.look_up.is_some()) {
-            // Still unproven: whatever proves it settles the job.
-            Some(true) => {}
-            Some(false) => {
+        match open.map(|tracked| tracked.order.status) {
+            // Still unproven: whatever proves it settles the job, or has it go on.
+            Some(OrderStatus::Unknown) => self.parked.push(job),
+            Some(_) => {
                 let stage = Stage::Fill(context.tick + FILL_PATIENCE_US);
                 self.current = Some(Current { job, stage, planned_at: None });
             }
@@ -174,7 +178,9 @@ impl Lane {
 
     /// Asks for the cancel of working entries, of one strategy or of all.
     pub(super) fn cancel_entries(&mut self, strategy: Option<atomik_domain::StrategyId>) {
-        let entries = self.open_orders().filter(|tracked| !tracked.order.is_exit());
+        // One whose send is not answered yet cannot be canceled: "not open" would say nothing about it.
+        let answered = |tracked: &&Tracked| tracked.order.status != OrderStatus::Pending;
+        let entries = self.open_orders().filter(|tracked| !tracked.order.is_exit()).filter(answered);
         let wanted = entries.filter(|tracked| strategy.is_none_or(|id| tracked.order.strategy_id == id));
         let ids: Vec<_> = wanted.map(|tracked| tracked.order.request.client_order_id).collect();
         self.effects.extend(ids.into_iter().map(Effect::Cancel));
@@ -198,7 +204,7 @@ impl Lane {
     fn skip(&mut self, context: &Context<'_>, code: Code) {
         if let Some(current) = &self.current {
             let job = current.job.clone();
-            self.settle(context, &job, OutcomeStatus::Skipped, code, code.meaning().to_owned());
+            self.settle_short(context, &job, OutcomeStatus::Skipped, code, code.meaning());
         }
     }
 
@@ -263,7 +269,7 @@ impl Lane {
                 order.status = OrderStatus::Denied;
                 order.reason = Some(format!("{}: {}", denial.code, denial.detail));
                 self.track(&job, order);
-                self.settle_denied(context, &job, &denial);
+                self.settle_short(context, &job, OutcomeStatus::Denied, denial.code, &denial.detail);
             }
         }
     }
@@ -276,6 +282,7 @@ impl Lane {
             order,
             seen: Default::default(),
             cost: Decimal::ZERO,
+            end: None,
             signal_received_at,
             look_up: None,
         };
@@ -318,6 +325,13 @@ impl Lane {
         self.approvals += 1;
         Ok(approved)
     }
+}
+
+/// Whether a job's signal is too old for an entry. One whose strategy was deleted always is.
+fn is_too_old(context: &Context<'_>, job: &Job) -> bool {
+    let strategy = context.view.strategy(job.strategy_id);
+    let limit_s = strategy.map_or(0, |strategy| strategy.behavior.max_signal_age_s);
+    context.now.micros_since(received_at(context, job)) > i64::from(limit_s) * UnixMicros::SECOND
 }
 
 /// When a job's signal was received, by whichever clock makes it older.

@@ -1,9 +1,8 @@
 //! Outcomes: one for each signal and strategy, with a reason a trader understands.
 
-use atomik_domain::gate::Denial;
 use atomik_domain::{
     ClientOrderId, Code, Intention, OnOppositeEntry, Order, OrderStatus, Outcome, OutcomeStatus, Qty,
-    SignalId, StrategyId,
+    SignalId, Strategy, StrategyId,
 };
 
 use super::state::{Current, Lane, Stage};
@@ -17,10 +16,7 @@ impl Lane {
         let last = self.orders_of(job.signal.id, job.strategy_id).into_iter().last().cloned();
         let strategy = context.view.strategy(job.strategy_id);
         if let (Some(last), Some(strategy)) = (last, strategy) {
-            let exited = last.is_exit() && last.status == OrderStatus::Filled;
-            let reverses = job.signal.intention == Intention::Entry
-                && strategy.behavior.on_opposite_entry == OnOppositeEntry::Reverse;
-            if (exited && reverses) || (last.is_exit() && never_reached(&last)) {
+            if lacks_entry(&job, &last, &strategy) || (last.is_exit() && never_reached(&last)) {
                 self.plan(context, &strategy);
                 return;
             }
@@ -43,18 +39,18 @@ impl Lane {
         }
     }
 
-    /// A job that the gate refused. Where an earlier leg filled, the refusal is part of a partial outcome.
-    pub(super) fn settle_denied(&mut self, context: &Context<'_>, job: &Job, denial: &Denial) {
-        let filled = self
-            .orders_of(job.signal.id, job.strategy_id)
-            .into_iter()
-            .any(|order| !order.filled_qty.is_zero());
-        let (status, code) = match filled {
-            true => (OutcomeStatus::PartlyFilled, denial.code),
-            false => (OutcomeStatus::Denied, denial.code),
-        };
+    /// A job that gets no (further) order. Where an earlier leg filled, the outcome is a partial one.
+    pub(super) fn settle_short(
+        &mut self,
+        context: &Context<'_>,
+        job: &Job,
+        status: OutcomeStatus,
+        code: Code,
+        why: &str,
+    ) {
         let done = self.sentence_of_fills(job.signal.id, job.strategy_id);
-        self.settle(context, job, status, code, format!("{done}{}", denial.detail));
+        let status = if done.is_empty() { status } else { OutcomeStatus::PartlyFilled };
+        self.settle(context, job, status, code, format!("{done}{why}"));
     }
 
     /// An order of a job that is not at the front any more has changed: settles the job if nothing is open.
@@ -88,15 +84,22 @@ impl Lane {
         strategy: StrategyId,
     ) {
         let orders = self.orders_of(signal, strategy);
+        // An exit that never left was planned anew: the later leg asks for the same.
         let asked: Qty = orders
             .iter()
-            .filter(|order| !never_reached(order))
+            .filter(|order| !(order.is_exit() && never_reached(order)))
             .fold(Qty::ZERO, |sum, order| sum + order.request.order_qty);
         let filled = orders.iter().fold(Qty::ZERO, |sum, order| sum + order.filled_qty);
         let Some(last) = orders.last() else { return };
-        let reason = last.reason.clone().unwrap_or_default();
+        let job = self.parked.iter().find(|job| (job.signal.id, job.strategy_id) == (signal, strategy));
+        let rules = context.view.strategy(strategy);
+        let too_late = job.zip(rules).is_some_and(|(job, rules)| lacks_entry(job, last, &rules));
+        let reason = match too_late {
+            true => "The exit took too long to fill, so the entry was not made.".to_owned(),
+            false => last.reason.clone().unwrap_or_default(),
+        };
         let (status, code) = match last.status {
-            _ if !filled.is_zero() && filled >= asked => (OutcomeStatus::Filled, Code::Filled),
+            _ if !filled.is_zero() && filled >= asked && !too_late => (OutcomeStatus::Filled, Code::Filled),
             _ if !filled.is_zero() => (OutcomeStatus::PartlyFilled, Code::PartlyFilled),
             OrderStatus::Rejected => (OutcomeStatus::Rejected, Code::BrokerRejected),
             OrderStatus::Canceled => (OutcomeStatus::Expired, Code::OrderCanceled),
@@ -204,6 +207,14 @@ impl Lane {
         self.current = Some(Current { job, stage, planned_at: None });
         true
     }
+}
+
+/// Whether a reversal's exit has filled and its entry is still to come.
+fn lacks_entry(job: &Job, last: &Order, strategy: &Strategy) -> bool {
+    job.signal.intention == Intention::Entry
+        && strategy.behavior.on_opposite_entry == OnOppositeEntry::Reverse
+        && last.is_exit()
+        && last.status == OrderStatus::Filled
 }
 
 /// Whether an order ended without ever having been at the venue.

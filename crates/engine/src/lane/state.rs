@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use atomik_domain::gate::BooksState;
 use atomik_domain::planner::Working;
 use atomik_domain::{
-    ClientOrderId, ExecId, Gate, Instrument, Order, OrderStatus, Position, Qty, SignalId, SignedQty,
-    StrategyId, UnixMicros, UserId,
+    ClientOrderId, ExecId, ExecutionReport, Gate, Instrument, Order, OrderStatus, Position, Qty, SignalId,
+    SignedQty, StrategyId, UnixMicros, UserId,
 };
 use atomik_ports::broker::{BrokerError, Capabilities, SubmitOutcome};
 use atomik_ports::journal::{Changes, PositionRecord};
@@ -34,6 +34,8 @@ pub(super) struct Tracked {
     pub(super) seen: HashSet<ExecId>,
     /// Price times quantity of what has filled.
     pub(super) cost: Decimal,
+    /// The end that the venue has reported, while executions before it are still missing.
+    pub(super) end: Option<ExecutionReport>,
     /// When the signal behind it was received, where this run received it.
     pub(super) signal_received_at: Option<UnixMicros>,
     /// Where the order is to be looked up: when next, and how often it was.
@@ -148,7 +150,7 @@ impl Lane {
                 order.avg_price.map_or(Decimal::ZERO, |price| price.0.saturating_mul(order.filled_qty.0));
             (
                 order.request.client_order_id,
-                Tracked { order, seen, cost, signal_received_at: None, look_up: None },
+                Tracked { order, seen, cost, end: None, signal_received_at: None, look_up: None },
             )
         });
         Self {
@@ -215,7 +217,9 @@ impl Lane {
         let up = matches!(self.link, Link::Up(_));
         let asks =
             (up && self.books_state == BooksState::NotCompared).then_some(self.ask_at.max(tick + 1_000));
-        let waiting = (!self.queue.is_empty() && !self.is_open()).then_some(tick + UnixMicros::SECOND);
+        let unsent = self.current.as_ref().is_some_and(|current| matches!(current.stage, Stage::Retry(..)));
+        let ages = !self.queue.is_empty() || unsent;
+        let waiting = (ages && !self.is_open()).then_some(tick + UnixMicros::SECOND);
         looks.filter(|_| up).chain(stage.filter(|_| up)).chain(asks).chain(waiting).min()
     }
 
@@ -302,7 +306,7 @@ impl Lane {
         self.books_state = BooksState::NotCompared;
         self.ask_at = context.tick;
         if self.instrument.is_some() {
-            self.look_up_open(context);
+            self.look_up_open(context, |_| true);
         }
     }
 
@@ -321,21 +325,18 @@ impl Lane {
                 let first = self.instrument.replace(instrument).is_none();
                 self.ask_at = context.tick;
                 if first {
-                    self.look_up_open(context);
+                    self.look_up_open(context, |_| true);
                 }
             }
             Err(error) => self.fail_queue(context, &error),
         }
     }
 
-    fn look_up_open(&mut self, context: &Context<'_>) {
-        let open: Vec<_> = self.open_orders().map(|tracked| tracked.order.request.client_order_id).collect();
+    fn look_up_open(&mut self, context: &Context<'_>, which: impl Fn(&Tracked) -> bool) {
+        let open = self.open_orders().filter(|tracked| which(tracked));
+        let open: Vec<_> = open.map(|tracked| tracked.order.request.client_order_id).collect();
         for id in open {
-            let waits_for_answer = |current: &Current| match current.stage {
-                Stage::Submitted(sent) | Stage::Retry(sent, _) => sent == id,
-                _ => false,
-            };
-            if !self.current.as_ref().is_some_and(waits_for_answer) {
+            if !self.awaits_send(id) {
                 self.ask_about(context, id);
             }
         }
@@ -346,13 +347,15 @@ impl Lane {
         if matches!(self.link, Link::Down) || context.tick < self.ask_at {
             return;
         }
-        if self.instrument.is_none() && !self.asked_instrument {
-            self.asked_instrument = true;
-            self.ask_at = context.tick + ASK_PAUSE_US;
-            self.effects.push(Effect::AskInstrument);
-        } else if self.books_state == BooksState::NotCompared && self.instrument.is_some() {
-            self.ask_at = context.tick + ASK_PAUSE_US;
+        if self.books_state != BooksState::NotCompared {
+            return;
+        }
+        self.ask_at = context.tick + ASK_PAUSE_US;
+        if self.instrument.is_some() {
             self.ask_books();
+        } else if !self.asked_instrument {
+            self.asked_instrument = true;
+            self.effects.push(Effect::AskInstrument);
         }
     }
 
@@ -366,7 +369,7 @@ impl Lane {
     fn books_answered(&mut self, context: &Context<'_>, answer: Result<SignedQty, BrokerError>) {
         let asked = self.asked_books.take();
         if let (Ok(net), true) = (answer, asked == Some(self.trades)) {
-            self.compare_books(net, context.now);
+            self.compare_books(context, net);
         } else if self.books_state == BooksState::NotCompared {
             self.ask_at = self.ask_at.min(context.tick + ASK_PAUSE_US);
         }
@@ -374,15 +377,19 @@ impl Lane {
 
     /// Compares what our strategies hold with what the account holds. While an order is open the two may differ for a
     /// moment; then only equality counts, and the question is asked again later.
-    fn compare_books(&mut self, venue_net: SignedQty, now: UnixMicros) {
+    fn compare_books(&mut self, context: &Context<'_>, venue_net: SignedQty) {
         let ours = self.books.values().fold(SignedQty::ZERO, |sum, book| sum + book.position.net_qty);
         if ours == venue_net {
             self.books_state = BooksState::Agree;
-            self.agreed_at = Some(now);
-        } else if self.open_orders().next().is_none() || self.books_state == BooksState::NotCompared {
+            self.agreed_at = Some(context.now);
+            return;
+        }
+        if self.open_orders().next().is_none() || self.books_state == BooksState::NotCompared {
             // With orders of the last run still open, exits may go on, and entries wait for equality.
             self.books_state = BooksState::Differ;
         }
+        // A report may have been lost.
+        self.look_up_open(context, |tracked| tracked.look_up.is_none());
     }
 
     /// Orders that are not final.

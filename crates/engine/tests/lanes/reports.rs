@@ -2,6 +2,7 @@
 
 use atomik_domain::{Code, OrderStatus, OutcomeStatus, Side};
 use atomik_engine::lane::Event;
+use atomik_ports::broker::LookUp;
 
 use crate::support::world::{A, Asked, B, Fate, World};
 use crate::support::{net, qty};
@@ -63,6 +64,21 @@ fn an_end_whose_executions_are_missing_is_no_end_before_they_are_here() {
     assert_eq!(world.order(signal, A, 0).status, OrderStatus::Canceled);
     world.expect(signal, A, OutcomeStatus::PartlyFilled, Code::PartlyFilled);
     assert_eq!(world.position(A), net(1));
+}
+
+#[test]
+fn an_older_answer_does_not_make_an_end_unsaid() {
+    let mut world = World::new();
+    world.then([Fate::Work]);
+    let signal = world.signal(A, "BUY", "");
+    let id = world.id(signal, A, 0);
+    let _ = world.venue.fill(id, qty(1), world.now);
+    let older = world.venue.report(id);
+    let end = world.venue.end(id, OrderStatus::Canceled);
+    world.tell(Event::Report(end));
+    world.tell(Event::LookedUp(id, LookUp::Found(older)));
+    assert_eq!(world.order(signal, A, 0).status, OrderStatus::Canceled);
+    world.expect(signal, A, OutcomeStatus::PartlyFilled, Code::PartlyFilled);
 }
 
 #[test]

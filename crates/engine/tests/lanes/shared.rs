@@ -1,7 +1,7 @@
 //! Several strategies on one account, positions changed by hand, books that differ, halts.
 
-use atomik_domain::{Code, HaltMode, OutcomeStatus, Side};
 use atomik_domain::gate::BooksState;
+use atomik_domain::{Code, HaltMode, OutcomeStatus, Side};
 use atomik_engine::lane::Event;
 
 use crate::support::world::{A, B, Fate, World};

@@ -135,7 +135,8 @@ impl Book {
 
     /// A signal's orders on a strategy, by leg.
     pub fn orders_of(&self, signal: SignalId, strategy: StrategyId) -> Vec<&Order> {
-        let own = self.orders.values().filter(|order| (order.signal_id, order.strategy_id) == (signal, strategy));
+        let own =
+            self.orders.values().filter(|order| (order.signal_id, order.strategy_id) == (signal, strategy));
         let mut own: Vec<_> = own.collect();
         own.sort_by_key(|order| order.leg);
         own

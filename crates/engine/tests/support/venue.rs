@@ -6,8 +6,8 @@ use std::time::Duration;
 use atomik_domain::instrument::AssetClass;
 use atomik_domain::order::{Execution, PriceSource};
 use atomik_domain::{
-    Amount, ClientOrderId, ExecId, ExecutionReport, Instrument, OrderRequest, OrderStatus,
-    OrderType, Price, Qty, SignedQty, Symbol, TimeInForce, UnixMicros, VenueOrderId,
+    Amount, ClientOrderId, ExecId, ExecutionReport, Instrument, OrderRequest, OrderStatus, OrderType, Price,
+    Qty, SignedQty, Symbol, TimeInForce, UnixMicros, VenueOrderId,
 };
 use atomik_ports::broker::{Capabilities, ClientIdUniqueness};
 use rust_decimal::Decimal;

@@ -36,6 +36,10 @@ pub fn check_text(text: &str, max: usize, field: &str, errors: &mut FieldErrors)
     text.to_owned()
 }
 
+/// The most that a quantity in a request may be: a million millions. Far from where decimals end, whatever is
+/// multiplied with it.
+const MAX_DECIMAL: Decimal = Decimal::from_parts(3_567_587_328, 232, 0, false, 0);
+
 /// A decimal in a request, as it was written. Read with [`DecimalText::positive`], so that a wrong one is a field error.
 ///
 /// A JSON number is taken too, by its digits: it never passes through a float.
@@ -43,11 +47,15 @@ pub fn check_text(text: &str, max: usize, field: &str, errors: &mut FieldErrors)
 pub struct DecimalText(String);
 
 impl DecimalText {
-    /// The decimal; where it is not one above zero, `field` is blamed and nothing returned.
+    /// The decimal; where it is not one above zero and up to a million millions, `field` is blamed and nothing returned.
     pub fn positive(&self, field: &str, errors: &mut FieldErrors) -> Option<Decimal> {
-        let decimal = parse_decimal(self.0.trim()).filter(|decimal| *decimal > Decimal::ZERO);
+        let fits = |decimal: &Decimal| *decimal > Decimal::ZERO && *decimal <= MAX_DECIMAL;
+        let decimal = parse_decimal(self.0.trim()).filter(fits);
         if decimal.is_none() {
-            errors.add(field, "expected a decimal above zero, written as a string such as \"0.25\"");
+            let problem = format!(
+                "expected a decimal above zero and up to {MAX_DECIMAL}, written as a string such as \"0.25\""
+            );
+            errors.add(field, problem);
         }
         decimal
     }
@@ -152,6 +160,17 @@ mod tests {
         assert_eq!(read("\"0.25\"").unwrap(), "0.25");
         assert_eq!(read("0.1000000000000000055511151231").unwrap(), "0.1000000000000000055511151231");
         assert_eq!(read("3").unwrap(), "3");
+    }
+
+    #[test]
+    fn quantities_are_above_zero_and_bounded() {
+        let positive =
+            |text: &str| DecimalText(text.to_owned()).positive("quantity", &mut FieldErrors::default());
+        assert_eq!(positive(" 0.001 "), Some(Decimal::new(1, 3)));
+        assert_eq!(positive("1000000000000"), Some(MAX_DECIMAL));
+        for text in ["0", "-1", "1000000000000.1", "1e3", "", "many"] {
+            assert_eq!(positive(text), None, "{text}");
+        }
     }
 
     #[test]

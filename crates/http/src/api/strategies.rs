@@ -183,8 +183,8 @@ async fn delete_strategy(
     let deleted = state.store.delete_strategy(current.user.id, StrategyId(id)).await;
     deleted.map_err(|error| match error {
         StoreError::InUse(why) => {
-            let detail = format!("The strategy cannot be deleted: {why}. Flatten its account first.");
-            ApiError::new(StatusCode::CONFLICT, Code::PositionOpen, detail)
+            let why = format!("Not while {why}; flatten its account first");
+            ApiError::new(StatusCode::CONFLICT, Code::PositionOpen, why)
         }
         other => other.into(),
     })?;

@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn too_many_secrets_are_one_wrong_one() {
-        let eight = vec!["secret=abc"; 8].join("&");
+        let eight = ["secret=abc"; 8].join("&");
         assert_eq!(secrets(Some(&eight), &HeaderMap::new()).len(), 8);
         let nine = secrets(Some(&format!("{eight}&secret=abc")), &HeaderMap::new());
         assert_eq!(nine.len(), 1);

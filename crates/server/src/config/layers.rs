@@ -157,7 +157,12 @@ fn set(settings: &mut Dict, path: Option<(&str, &str)>, whole: &str, value: Valu
 fn explain(error: figment::Error) -> String {
     let key = error.path.join(".");
     let source = error.metadata.as_ref().map_or("the defaults", |metadata| metadata.name.as_ref());
-    format!("{key}: {}; expected {} (from {source})", error.kind, keys::expectation(&key))
+    let problem = match error.kind.to_string() {
+        // Words say by themselves which ones there are.
+        problem if problem.starts_with("expected ") => problem,
+        problem => format!("{problem}; expected {}", keys::expectation(&key)),
+    };
+    format!("{key}: {problem} (from {source})")
 }
 
 #[cfg(test)]

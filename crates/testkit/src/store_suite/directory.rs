@@ -122,7 +122,7 @@ pub async fn sessions_end(fixture: &impl Fixture) {
     assert_eq!(found, (session.clone(), user.clone()));
     assert_eq!(store.session([1; 32], at(3_600)).await.map(drop), Err(StoreError::NotFound));
     assert_eq!(store.session([2; 32], at(0)).await.map(drop), Err(StoreError::NotFound));
-    assert_eq!(store.sessions(user.id, at(0)).await.unwrap(), [session.clone()]);
+    assert_eq!(store.sessions(user.id, at(0)).await.unwrap(), std::slice::from_ref(&session));
     assert_eq!(store.sessions(user.id, at(3_600)).await.unwrap(), []);
     store.delete_session(user.id, session.id).await.unwrap();
     assert_eq!(store.session([1; 32], at(0)).await.map(drop), Err(StoreError::NotFound));
@@ -247,7 +247,7 @@ pub async fn a_strategy_round_trips_and_is_changed(fixture: &impl Fixture) {
     let changed = store.update_strategy(user, id, patch, None).await.unwrap();
     assert_eq!(store.strategy(user, id).await.unwrap(), changed);
     assert_eq!((changed.webhook_id, changed.behavior, changed.active), (second.id, behavior, false));
-    assert_eq!(store.strategies(user, None, FIRST).await.unwrap().items, [changed.clone()]);
+    assert_eq!(store.strategies(user, None, FIRST).await.unwrap().items, std::slice::from_ref(&changed));
     assert_eq!(store.strategies(user, Some(second.id), FIRST).await.unwrap().items, [changed]);
     assert_eq!(store.strategies(user, Some(alice.webhook.id), FIRST).await.unwrap().items, []);
 }

@@ -1,0 +1,157 @@
+//! The main job on the real binary: an alert arrives, a paper order fills.
+#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what is wrong by panicking
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use common::{PATIENCE, Server, body_of, quickstart, run, stderr, stdout};
+use tempfile::TempDir;
+
+const BUY: &str = r#"{"action":"BUY","price":"5000"}"#;
+
+fn items(answer: &serde_json::Value) -> usize {
+    answer["items"].as_array().unwrap().len()
+}
+
+#[test]
+fn an_alert_becomes_a_fill_that_a_restart_keeps() {
+    let dir = TempDir::new().unwrap();
+    let server = Server::start(dir.path());
+    let made = quickstart(dir.path(), &server.url(), &[]);
+    let url = format!("{}{}?secret={}", server.url(), made.path, made.secret);
+    // The running server sees what the command made; until then the webhook is not there.
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let sent = loop {
+        let sent = run(&["send", &url, BUY]);
+        if sent.status.success() || std::time::Instant::now() > deadline {
+            break sent;
+        }
+    };
+    assert!(stdout(&sent).starts_with("202 Accepted\n{\"status\":\"accepted\""), "{}", stderr(&sent));
+    let fills = server.wait_for("/api/v1/fills", &made.key, |fills| items(fills) == 1);
+    assert_eq!(fills["items"][0]["last_price"], "5000");
+    assert_eq!(fills["items"][0]["side"], "buy");
+    assert!(server.terminate().success());
+
+    let server = Server::start(dir.path());
+    assert_eq!(server.get("/api/v1/fills", &made.key), fills);
+    server.wait_for("/api/v1/positions", &made.key, |positions| positions["items"][0]["net_qty"] == "1");
+    assert!(server.terminate().success());
+}
+
+#[test]
+fn quickstart_works_before_the_server_and_again_for_the_same_user() {
+    let dir = TempDir::new().unwrap();
+    let first = quickstart(dir.path(), "http://127.0.0.1:8080", &[]);
+    assert!(first.said.contains("Password"));
+    let second = quickstart(dir.path(), "http://127.0.0.1:8080", &["--email", "trader@localhost"]);
+    assert!(!second.said.contains("Password") && second.path != first.path);
+    let data_dir = dir.path().to_str().unwrap();
+    let other = run(&["quickstart", "--data-dir", data_dir, "--email", "other@example.com"]);
+    assert!(stderr(&other).contains("name one with --email"), "{}", stderr(&other));
+    let server = Server::start(dir.path());
+    let answer = server.post(&format!("{}?secret={}", second.path, second.secret), "", BUY);
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    assert_eq!(items(&server.get("/api/v1/broker-accounts", &first.key)), 1);
+    assert_eq!(items(&server.get("/api/v1/strategies", &second.key)), 2);
+}
+
+#[test]
+fn a_halt_by_command_stops_entries_until_it_is_lifted() {
+    let dir = TempDir::new().unwrap();
+    let made = quickstart(dir.path(), "http://127.0.0.1:8080", &[]);
+    let server = Server::start(dir.path());
+    let data_dir = dir.path().to_str().unwrap();
+    let declared = run(&["halt", "declare", "system", "--reason", "a test", "--data-dir", data_dir]);
+    assert!(stdout(&declared).contains("atomik halt resume 1"), "{}", stderr(&declared));
+    server.wait_for("/api/v1/halts", &made.key, |halts| items(halts) == 1);
+    let path = format!("{}?secret={}", made.path, made.secret);
+    // Until the halt is effective entries may still trade; exits always may. So: flat, then an entry, until one is denied.
+    let mut id = 0;
+    server.wait_for("/api/v1/signals?limit=5", &made.key, |signals| {
+        for action in ["SELL", "BUY"] {
+            id += 1;
+            let alert = format!(r#"{{"action":"{action}","price":"5000","id":"{id}"}}"#);
+            assert!(server.post(&path, "", &alert).starts_with("HTTP/1.1 "));
+        }
+        signals["items"].as_array().unwrap().iter().any(|signal| signal["code"] == "halted")
+    });
+    assert!(run(&["halt", "resume", "1", "--data-dir", data_dir]).status.success());
+    let again = run(&["halt", "resume", "1", "--data-dir", data_dir]);
+    assert!(stderr(&again).contains("no halt 1 is in force"));
+    assert!(stdout(&run(&["halt", "list", "--data-dir", data_dir])).contains("No halt is in force"));
+}
+
+#[test]
+fn a_backup_is_a_store_of_its_own() {
+    let dir = TempDir::new().unwrap();
+    let made = quickstart(dir.path(), "http://127.0.0.1:8080", &[]);
+    let server = Server::start(dir.path());
+    let copies = TempDir::new().unwrap();
+    let copy = copies.path().join("atomik.db");
+    let (data_dir, copy) = (dir.path().to_str().unwrap(), copy.to_str().unwrap());
+    let backup = run(&["backup", copy, "--data-dir", data_dir]);
+    assert!(backup.status.success(), "{}", stderr(&backup));
+    assert!(!run(&["backup", copy, "--data-dir", data_dir]).status.success());
+    let bytes = std::fs::read(copy).unwrap();
+    for secret in [&made.secret, &made.key] {
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+    }
+    drop(server);
+    let restored = Server::start(copies.path());
+    assert_eq!(items(&restored.get("/api/v1/strategies", &made.key)), 1);
+}
+
+#[test]
+fn secrets_never_reach_a_log() {
+    let dir = TempDir::new().unwrap();
+    let made = quickstart(dir.path(), "http://127.0.0.1:8080", &[]);
+    let server = Server::start_with(dir.path(), &[("ATOMIK_LOG__LEVEL", "trace")]);
+    let path = format!("{}?secret={}", made.path, made.secret);
+    let body = format!(r#"{{"action":"BUY","secret":"{}"}}"#, made.secret);
+    let header = format!("x-webhook-secret: {}\r\n", made.secret);
+    assert!(server.post(&path, &header, &body).starts_with("HTTP/1.1 202"));
+    assert!(server.post(&path, &header, "{").starts_with("HTTP/1.1 422"));
+    server.exchange(format!("PUT {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"));
+    server.exchange(format!("GET /nowhere?secret={} HTTP/1.1\r\nconnection: close\r\n\r\n", made.secret));
+    server.wait_for("/api/v1/fills", &made.key, |fills| items(fills) == 1);
+    assert!(server.terminate().success());
+    let log = std::fs::read_to_string(dir.path().join("server.log")).unwrap();
+    assert!(log.contains("serving") && log.contains("request"), "{log}");
+    for secret in
+        [&made.secret as &str, &made.key, made.path.rsplit_once('/').map(|(_, token)| token).unwrap()]
+    {
+        assert!(!log.contains(secret), "a secret is in the log");
+    }
+}
+
+#[test]
+fn metrics_can_have_a_listener_of_their_own() {
+    let dir = TempDir::new().unwrap();
+    let server = Server::start(dir.path());
+    let request = "GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    assert!(server.exchange(request).contains("atomik_deliveries_total"));
+    assert!(server.terminate().success());
+    let server = Server::start_with(dir.path(), &[("ATOMIK_SERVER__METRICS_LISTEN", "127.0.0.1:0")]);
+    assert!(server.exchange(request).starts_with("HTTP/1.1 404"));
+    assert!(body_of(&server.exchange("GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n")).contains("ok"));
+}
+
+#[test]
+fn an_open_event_stream_does_not_hold_up_the_end() {
+    let dir = TempDir::new().unwrap();
+    let made = quickstart(dir.path(), "http://127.0.0.1:8080", &[]);
+    let server = Server::start(dir.path());
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request =
+        format!("GET /api/v1/events HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n", made.key);
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    assert!(server.terminate().success());
+}

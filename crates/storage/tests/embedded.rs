@@ -1,0 +1,274 @@
+//! What is particular to the store in one SQLite file: its directory, its faults, its neighbors.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // clippy sees only #[test] functions as tests
+
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use atomik_domain::{Code, StrategyId};
+use atomik_ports::directory::{Directory, Registration, UserPatch, WebhookPatch};
+use atomik_ports::history::{History, TradeFilter};
+use atomik_ports::journal::{Changes, Entry, Journal, NewSignal, Receipt};
+use atomik_ports::operations::Operations;
+use atomik_ports::{PageRequest, StoreError};
+use atomik_storage::sqlite::{Access, DATABASE_FILE, LOCK_FILE, OpenError, OpenOptions, SqliteStore};
+use atomik_testkit::builders::{
+    START, Tenant, at, fill, new_user, order, position, refusal, signal, tenant, windowed,
+};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+const FIRST: PageRequest = PageRequest { limit: 200, before: None };
+
+fn signals(tenant: &Tenant, count: usize) -> Vec<Entry> {
+    (0..count).map(|_| Entry::Signal(Box::new(signal(tenant)))).collect()
+}
+
+async fn shared(dir: &Path) -> Result<SqliteStore, OpenError> {
+    let options = OpenOptions { access: Access::Shared, ..OpenOptions::default() };
+    SqliteStore::open_with(dir, options, START).await
+}
+
+async fn raw(dir: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(dir.join(DATABASE_FILE)).connect().await.unwrap()
+}
+
+/// Pretends that a newer program has been here.
+async fn add_migration(dir: &Path, version: i64) {
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (?1, 'from the future', 1, x'00', 1)",
+    )
+    .bind(version)
+    .execute(&mut raw(dir).await)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_second_server_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = SqliteStore::open(dir.path(), START).await.unwrap();
+    let refused = SqliteStore::open(dir.path(), START).await.unwrap_err();
+    assert!(matches!(refused, OpenError::InUse { .. }), "{refused:?}");
+    let sentence = refused.to_string();
+    assert!(sentence.contains(dir.path().to_str().unwrap()), "{sentence}");
+    assert!(sentence.contains("another atomik serves it"), "{sentence}");
+    drop(first);
+    SqliteStore::open(dir.path(), START).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_tool_works_beside_a_server_and_each_sees_the_others_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = SqliteStore::open(dir.path(), START).await.unwrap();
+    let alice = tenant(&server, "alice").await.unwrap();
+    let seen = server.snapshot().await.unwrap().change;
+    let tool = shared(dir.path()).await.unwrap();
+    assert_eq!(tool.installation(), server.installation());
+    let pause = WebhookPatch { active: Some(false), ..WebhookPatch::default() };
+    tool.update_webhook(alice.user.id, alice.webhook.id, pause, None).await.unwrap();
+    let (_, changes) = server.changes_since(seen).await.unwrap();
+    assert_eq!(changes.len(), 1);
+    server.commit(signals(&alice, 1), at(0)).await.unwrap();
+    let receipts = tool.commit(signals(&alice, 1), at(0)).await.unwrap();
+    let next = server.commit(signals(&alice, 1), at(0)).await.unwrap();
+    let (Receipt::Stored { signal_id: earlier }, Receipt::Stored { signal_id: later }) =
+        (&receipts[0], &next[0])
+    else {
+        panic!("{receipts:?} {next:?}")
+    };
+    assert!(earlier < later, "ids rise across processes");
+}
+
+#[tokio::test]
+async fn a_tool_alone_makes_the_store_and_leaves_it_free() {
+    let dir = tempfile::tempdir().unwrap();
+    let tool = shared(dir.path()).await.unwrap();
+    let user = tool.create_user(new_user("alice"), Registration::FirstUser).await.unwrap();
+    let server = SqliteStore::open(dir.path(), START).await.unwrap();
+    assert_eq!(server.user(user.id).await.unwrap(), user);
+    drop(tool);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(SqliteStore::open(dir.path(), START).await.unwrap());
+    add_migration(dir.path(), 999).await;
+    let refused = SqliteStore::open(dir.path(), START).await.unwrap_err();
+    assert!(matches!(refused, OpenError::NewerSchema { found: 999, .. }), "{refused:?}");
+    assert!(refused.to_string().contains("newer atomik"), "{refused}");
+    assert!(matches!(shared(dir.path()).await, Err(OpenError::NewerSchema { .. })));
+}
+
+#[tokio::test]
+async fn a_tool_leaves_the_schema_of_a_running_server_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = SqliteStore::open(dir.path(), START).await.unwrap();
+    add_migration(dir.path(), 999).await;
+    assert!(matches!(shared(dir.path()).await, Err(OpenError::NewerSchema { .. })));
+    sqlx::query("DELETE FROM _sqlx_migrations").execute(&mut raw(dir.path()).await).await.unwrap();
+    let refused = shared(dir.path()).await.unwrap_err();
+    assert!(matches!(refused, OpenError::OlderServer { .. }), "{refused:?}");
+    drop(server);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path(), START).await.unwrap();
+    let alice = tenant(&store, "alice").await.unwrap();
+    store.commit(signals(&alice, 2_000), at(0)).await.unwrap();
+    drop(store);
+    let file = dir.path().join(DATABASE_FILE);
+    // The log would heal it: fold it into the file first.
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut raw(dir.path()).await).await.unwrap();
+    let size = std::fs::metadata(&file).unwrap().len();
+    let mut damaged = std::fs::File::options().write(true).open(&file).unwrap();
+    damaged.seek(SeekFrom::Start(size / 2)).unwrap();
+    damaged.write_all(&[0x5a; 64 * 1_024]).unwrap();
+    drop(damaged);
+    let refused = SqliteStore::open(dir.path(), START).await.unwrap_err();
+    assert!(matches!(refused, OpenError::Corrupt { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("damaged"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(DATABASE_FILE);
+    let text = "a letter, not a database ".repeat(200);
+    std::fs::write(&file, &text).unwrap();
+    let refused = SqliteStore::open(dir.path(), START).await.unwrap_err();
+    assert!(matches!(refused, OpenError::Corrupt { .. }), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_made_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let refused = SqliteStore::open(&file.join("data"), START).await.unwrap_err();
+    assert!(matches!(refused, OpenError::CannotCreateDirectory { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("data"), "{refused}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_is_named() {
+    // Not even the administrator, as whom tests may run, can make a file here.
+    let refused = SqliteStore::open(Path::new("/sys"), START).await.unwrap_err();
+    assert!(matches!(refused, OpenError::ReadOnly { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("/sys cannot be written"), "{refused}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_can_read_what_holds_hashes() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let store = SqliteStore::open(&data, START).await.unwrap();
+    tenant(&store, "alice").await.unwrap();
+    let backup = data.join("backup.db");
+    store.backup(&backup).await.unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    let wal = data.join(format!("{DATABASE_FILE}-wal"));
+    for file in [data.join(DATABASE_FILE), data.join(LOCK_FILE), wal, backup] {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn reopening_keeps_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path(), START).await.unwrap();
+    let installation = store.installation();
+    let alice = tenant(&store, "alice").await.unwrap();
+    let receipts = store.commit(vec![Entry::Signal(Box::new(windowed(&alice, 1)))], at(0)).await.unwrap();
+    let Receipt::Stored { signal_id } = receipts[0] else { panic!("{receipts:?}") };
+    let intent = order(&alice, signal_id, 0);
+    let changes = Changes {
+        intents: vec![intent.clone()],
+        fills: vec![fill(&intent, "e-1")],
+        positions: vec![position(&alice, 2)],
+        ..Changes::default()
+    };
+    store.commit(vec![Entry::Changes(Box::new(changes))], at(0)).await.unwrap();
+    let before = store.signal(alice.user.id, signal_id).await.unwrap();
+    drop(store);
+
+    let store = SqliteStore::open(dir.path(), at(100)).await.unwrap();
+    assert_eq!(store.installation(), installation);
+    assert_eq!(store.signal(alice.user.id, signal_id).await.unwrap(), before);
+    assert_eq!(store.positions_of(alice.strategy.id).await.unwrap(), [position(&alice, 2)]);
+    let snapshot = store.snapshot().await.unwrap();
+    assert_eq!((snapshot.users, snapshot.webhooks), (vec![alice.user.clone()], vec![alice.webhook.clone()]));
+    let again = vec![Entry::Signal(Box::new(windowed(&alice, 1)))];
+    let receipts = store.commit(again, at(0).plus(1)).await.unwrap();
+    assert!(matches!(receipts[0], Receipt::Replayed { .. }), "repeats are known across restarts");
+    let receipts = store.commit(signals(&alice, 1), at(0)).await.unwrap();
+    assert!(matches!(receipts[0], Receipt::Stored { signal_id: next } if next > signal_id));
+}
+
+#[tokio::test]
+async fn a_full_store_refuses_whole_calls_and_stays_readable() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = OpenOptions { max_size_bytes: Some(512 * 1_024), ..OpenOptions::default() };
+    let store = SqliteStore::open_with(dir.path(), options, START).await.unwrap();
+    let alice = tenant(&store, "alice").await.unwrap();
+    store.check().await.unwrap();
+    let mut stored = 0;
+    let refused = loop {
+        match store.commit(signals(&alice, 100), at(0)).await {
+            Ok(receipts) => stored += receipts.len(),
+            Err(error) => break error,
+        }
+        assert!(stored < 100_000, "the bound does not hold");
+    };
+    let StoreError::Unavailable(sentence) = refused else { panic!("{refused:?}") };
+    assert!(sentence.contains("full"), "{sentence}");
+    // Fill what a smaller call still fits into, then nothing fits at all.
+    while let Ok(receipts) = store.commit(signals(&alice, 1), at(0)).await {
+        stored += receipts.len();
+    }
+    assert!(matches!(store.check().await, Err(StoreError::Unavailable(_))), "readiness must show it");
+    let (mut found, mut page) = (0, FIRST);
+    loop {
+        let signals = store.signals(alice.user.id, &TradeFilter::default(), page).await.unwrap();
+        found += signals.items.len();
+        page.before = signals.next;
+        if signals.next.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, stored, "nothing of a refused call was kept");
+    let patch = UserPatch { disabled: Some(false), ..UserPatch::default() };
+    let _ = store.update_user(alice.user.id, patch).await; // may need no room, and must not wedge the writer
+    drop(store);
+    let store = SqliteStore::open(dir.path(), START).await.unwrap();
+    store.commit(signals(&alice, 1_000), at(0)).await.unwrap();
+    store.check().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_that_go_away_leave_whole_commits_and_a_store_that_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path(), START).await.unwrap();
+    let alice = tenant(&store, "alice").await.unwrap();
+    let targeted = || NewSignal { targets: vec![alice.strategy.id, StrategyId(77)], ..signal(&alice) };
+    for patience_us in (0..3_000).step_by(20) {
+        let refused = Entry::Refusal(Box::new(refusal(&alice, 401, Code::InvalidSecret)));
+        let entries = vec![Entry::Signal(Box::new(targeted())), refused];
+        let patience = Duration::from_micros(patience_us);
+        let _ = tokio::time::timeout(patience, store.commit(entries, at(0))).await;
+    }
+    let receipts = store.commit(signals(&alice, 1), at(0)).await.unwrap();
+    assert!(matches!(receipts[0], Receipt::Stored { .. }));
+    let signals = store.signals(alice.user.id, &TradeFilter::default(), FIRST).await.unwrap().items;
+    assert!(signals[1..].iter().all(|record| record.outcomes.len() == 2));
+}
