@@ -1,5 +1,6 @@
 //! Traders at work: programs of users with webhooks, paper accounts and strategies, over the test's program.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what is wrong by panicking
 #![allow(dead_code)] // every test binary uses its own part of this
 
 use atomik_domain::{Plan, UserId};

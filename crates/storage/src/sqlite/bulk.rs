@@ -1,7 +1,8 @@
 //! Many rows in one statement.
 //!
-//! A statement costs a round trip to the connection's thread, about as much as inserting ten rows. So rows go in chunks
-//! of a few fixed sizes, whose SQL is constant: written once, prepared once per connection.
+//! A statement costs a round trip to the connection's thread, about as much as inserting ten rows. So all rows go in one
+//! statement up to the largest chunk, and chunks have a few fixed sizes, whose SQL is constant: written once, prepared
+//! once per connection. What is missing to a chunk's size is filled up with rows of nulls, which the statement leaves out.
 
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
@@ -13,12 +14,14 @@ use sqlx::{Arguments, AssertSqlSafe, Encode, Type};
 
 use super::faults::fault;
 
-/// Chunk sizes, largest first. Powers of two: a batch of n rows takes one statement for each binary one of n.
-const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
+/// Chunk sizes. Powers of two: less than half of a chunk is ever filled up.
+const SIZES: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, LARGEST];
+const LARGEST: usize = 256;
 /// The most variables one SQLite statement may have.
 const MAX_VARIABLES: usize = 32_766;
 
-/// A statement over rows of values: `head`, then a parenthesis of `?` for each row, then `tail`.
+/// A statement over rows of values: `head`, then a parenthesis of `?` for each row, then `tail`. Rows whose first value
+/// is null are fillers; `head` and `tail` must make the statement leave them out.
 #[derive(Debug)]
 pub(super) struct Bulk {
     head: &'static str,
@@ -27,9 +30,21 @@ pub(super) struct Bulk {
     texts: [OnceLock<Arc<str>>; SIZES.len()],
 }
 
+/// The head of a [`Bulk`] that inserts: `INSERT INTO ...` with its columns, the first of which is never null.
+macro_rules! insert {
+    ($head:expr, $columns:expr, $tail:expr $(,)?) => {
+        $crate::sqlite::bulk::Bulk::new(
+            concat!($head, " SELECT * FROM (VALUES "),
+            $columns,
+            concat!(") WHERE column1 IS NOT NULL", $tail),
+        )
+    };
+}
+pub(super) use insert;
+
 impl Bulk {
     pub const fn new(head: &'static str, columns: usize, tail: &'static str) -> Self {
-        assert!(columns * SIZES[0] <= MAX_VARIABLES, "a chunk has too many variables");
+        assert!(columns * LARGEST <= MAX_VARIABLES, "a chunk has too many variables");
         Self { head, columns, tail, texts: [const { OnceLock::new() }; SIZES.len()] }
     }
 
@@ -42,7 +57,7 @@ impl Bulk {
     ) -> Result<(), StoreError> {
         let mut left = rows;
         while let Some((size, chunk, rest)) = next_chunk(left) {
-            let query = sqlx::query_with(AssertSqlSafe(self.text(size)), self.bound(chunk, bind)?);
+            let query = sqlx::query_with(AssertSqlSafe(self.text(size)), self.bound(size, chunk, bind)?);
             query.execute(&mut *connection).await.map_err(fault)?;
             left = rest;
         }
@@ -59,20 +74,29 @@ impl Bulk {
         let mut left = rows;
         let mut found = Vec::new();
         while let Some((size, chunk, rest)) = next_chunk(left) {
-            let query = sqlx::query_with(AssertSqlSafe(self.text(size)), self.bound(chunk, bind)?);
+            let query = sqlx::query_with(AssertSqlSafe(self.text(size)), self.bound(size, chunk, bind)?);
             found.extend(query.fetch_all(&mut *connection).await.map_err(fault)?);
             left = rest;
         }
         Ok(found)
     }
 
-    fn bound<T>(&self, chunk: &[T], bind: fn(&T, &mut Binds)) -> Result<SqliteArguments, StoreError> {
+    fn bound<T>(
+        &self,
+        size: usize,
+        chunk: &[T],
+        bind: fn(&T, &mut Binds),
+    ) -> Result<SqliteArguments, StoreError> {
         let mut binds = Binds { arguments: SqliteArguments::default(), error: None };
-        binds.arguments.reserve(chunk.len() * self.columns, 0);
+        let variables = SIZES[size] * self.columns;
+        binds.arguments.reserve(variables, 0);
         for row in chunk {
             bind(row, &mut binds);
         }
         debug_assert_eq!(binds.arguments.len(), chunk.len() * self.columns, "{}", self.head);
+        while binds.arguments.len() < variables && binds.error.is_none() {
+            binds.add(None::<i64>);
+        }
         binds.error.map_or(Ok(binds.arguments), |error| Err(fault(sqlx::Error::Encode(error))))
     }
 
@@ -92,10 +116,13 @@ impl Bulk {
     }
 }
 
-/// The largest chunk that fits: its size's place, its rows, and the rest.
+/// The next chunk: its size's place, its rows, and the rest. The size may be larger than the rows are many.
 fn next_chunk<T>(rows: &[T]) -> Option<(usize, &[T], &[T])> {
-    let size = SIZES.iter().position(|size| *size <= rows.len())?;
-    let (chunk, rest) = rows.split_at(SIZES[size]);
+    if rows.is_empty() {
+        return None;
+    }
+    let size = SIZES.iter().position(|size| rows.len() <= *size).unwrap_or(SIZES.len() - 1);
+    let (chunk, rest) = rows.split_at(rows.len().min(SIZES[size]));
     Some((size, chunk, rest))
 }
 
@@ -125,18 +152,21 @@ mod tests {
         let rows: Vec<u32> = (0..1_000).collect();
         let (mut left, mut seen, mut statements) = (rows.as_slice(), Vec::new(), 0);
         while let Some((size, chunk, rest)) = next_chunk(left) {
-            assert_eq!(chunk.len(), SIZES[size]);
+            assert!(chunk.len() <= SIZES[size]);
             seen.extend_from_slice(chunk);
             statements += 1;
             left = rest;
         }
         assert_eq!(seen, rows);
-        assert_eq!(statements, 7, "3 x 256 + 128 + 64 + 32 + 8");
+        assert_eq!(statements, 4, "3 x 256, and 232 in one more");
     }
 
     #[test]
     fn the_text_has_one_parenthesis_a_row() {
-        let bulk = Bulk::new("INSERT INTO t VALUES ", 2, " ON CONFLICT DO NOTHING");
-        assert_eq!(&*bulk.text(7), "INSERT INTO t VALUES (?,?),(?,?) ON CONFLICT DO NOTHING");
+        let bulk = insert!("INSERT INTO t", 2, " ON CONFLICT DO NOTHING");
+        assert_eq!(
+            &*bulk.text(1),
+            "INSERT INTO t SELECT * FROM (VALUES (?,?),(?,?)) WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING"
+        );
     }
 }

@@ -8,7 +8,7 @@ use atomik_ports::StoreError;
 use atomik_ports::journal::{Changes, PositionRecord};
 use sqlx::sqlite::SqliteConnection;
 
-use crate::sqlite::bulk::Bulk;
+use crate::sqlite::bulk::{Bulk, insert};
 use crate::sqlite::columns::Columns;
 use crate::sqlite::rows::{
     FILL_COLUMNS, ORDER_COLUMNS, POSITION_COLUMNS, bind_fill, bind_order, bind_outcome, bind_position,
@@ -113,15 +113,19 @@ impl<K: Hash + Eq, T> Latest<K, T> {
     }
 }
 
-const INSERT_ORDERS: &str = concat!("INSERT INTO orders (", order_columns!(), ") VALUES ");
+macro_rules! insert_orders {
+    () => {
+        concat!("INSERT INTO orders (", order_columns!(), ")")
+    };
+}
 
 static INSERT_INTENTS: Bulk =
-    Bulk::new(INSERT_ORDERS, ORDER_COLUMNS, " ON CONFLICT DO NOTHING RETURNING client_order_id");
+    insert!(insert_orders!(), ORDER_COLUMNS, " ON CONFLICT DO NOTHING RETURNING client_order_id");
 
 // An order whose place is taken by another id cannot come from our own rules; should it come, it must not undo the work
 // of everybody else in the batch.
-static UPSERT_ORDERS: Bulk = Bulk::new(
-    INSERT_ORDERS,
+static UPSERT_ORDERS: Bulk = insert!(
+    insert_orders!(),
     ORDER_COLUMNS,
     " ON CONFLICT (client_order_id) DO UPDATE SET symbol = excluded.symbol, side = excluded.side, \
      order_type = excluded.order_type, time_in_force = excluded.time_in_force, order_qty = excluded.order_qty, \
@@ -133,23 +137,23 @@ static UPSERT_ORDERS: Bulk = Bulk::new(
      ON CONFLICT (signal_id, strategy_id, leg) DO NOTHING",
 );
 
-static INSERT_FILLS: Bulk = Bulk::new(
+static INSERT_FILLS: Bulk = insert!(
     "INSERT INTO fills (user_id, broker_account_id, strategy_id, signal_id, client_order_id, symbol, side, exec_id, \
-     last_qty, last_price, commission, price_source, traded_at, realized_profit, recorded_at) VALUES ",
+     last_qty, last_price, commission, price_source, traded_at, realized_profit, recorded_at)",
     FILL_COLUMNS,
     " ON CONFLICT (broker_account_id, exec_id) DO NOTHING",
 );
 
-static UPSERT_POSITIONS: Bulk = Bulk::new(
-    concat!("INSERT INTO positions (", position_columns!(), ") VALUES "),
+static UPSERT_POSITIONS: Bulk = insert!(
+    concat!("INSERT INTO positions (", position_columns!(), ")"),
     POSITION_COLUMNS,
     " ON CONFLICT (strategy_id, symbol) DO UPDATE SET broker_account_id = excluded.broker_account_id, \
      net_qty = excluded.net_qty, avg_price = excluded.avg_price, realized_profit = excluded.realized_profit, \
      commission = excluded.commission, updated_at = excluded.updated_at",
 );
 
-static UPSERT_OUTCOMES: Bulk = Bulk::new(
-    "INSERT INTO outcomes (signal_id, strategy_id, status, code, detail, planned_at, settled_at) VALUES ",
+static UPSERT_OUTCOMES: Bulk = insert!(
+    "INSERT INTO outcomes (signal_id, strategy_id, status, code, detail, planned_at, settled_at)",
     7,
     " ON CONFLICT (signal_id, strategy_id) DO UPDATE SET status = excluded.status, code = excluded.code, \
      detail = excluded.detail, planned_at = excluded.planned_at, settled_at = excluded.settled_at \

@@ -12,7 +12,7 @@ use atomik_ports::journal::{Entry, Journal, NewSignal, Receipt, Refusal, SignalS
 use sqlx::sqlite::SqliteConnection;
 
 use super::SqliteStore;
-use super::bulk::{Binds, Bulk};
+use super::bulk::{Binds, Bulk, insert};
 use super::faults::fault;
 use super::rows::{bind_outcome, notes_text};
 use merge::{Intent, Merged};
@@ -197,9 +197,9 @@ impl Batch {
     }
 }
 
-static INSERT_SIGNALS: Bulk = Bulk::new(
+static INSERT_SIGNALS: Bulk = insert!(
     "INSERT INTO signals (id, user_id, webhook_id, source, received_at, stored_at, action, comment, price, quantity, \
-     symbol, notes, remote_ip, payload) VALUES ",
+     symbol, notes, remote_ip, payload)",
     14,
     "",
 );
@@ -223,9 +223,9 @@ fn bind_signal(row: &SignalRow, binds: &mut Binds) {
         .add(signal.payload.as_str());
 }
 
-static INSERT_DELIVERIES: Bulk = Bulk::new(
+static INSERT_DELIVERIES: Bulk = insert!(
     "INSERT INTO deliveries (id, webhook_id, received_at, duration_us, remote_ip, status, code, detail, payload, \
-     signal_id, suppressed) VALUES ",
+     signal_id, suppressed)",
     11,
     "",
 );
@@ -245,8 +245,8 @@ fn bind_delivery(row: &DeliveryRow, binds: &mut Binds) {
         .add(i64::from(row.suppressed));
 }
 
-static INSERT_PENDING: Bulk = Bulk::new(
-    "INSERT INTO outcomes (signal_id, strategy_id, status, code, detail, planned_at, settled_at) VALUES ",
+static INSERT_PENDING: Bulk = insert!(
+    "INSERT INTO outcomes (signal_id, strategy_id, status, code, detail, planned_at, settled_at)",
     7,
     " ON CONFLICT DO NOTHING",
 );

@@ -8,7 +8,7 @@ use atomik_ports::StoreError;
 use atomik_ports::journal::{Entry, ID_MEMORY_US, NewSignal, RepeatKeys};
 use sqlx::sqlite::SqliteConnection;
 
-use crate::sqlite::bulk::{Binds, Bulk};
+use crate::sqlite::bulk::{Binds, Bulk, insert};
 use crate::sqlite::columns::Columns;
 
 /// Webhook, and the kind of key followed by the key.
@@ -136,8 +136,8 @@ fn read(columns: &mut Columns<'_>) -> Result<(Key, First), StoreError> {
     Ok((key, first))
 }
 
-static UPSERT_KEYS: Bulk = Bulk::new(
-    "INSERT INTO repeat_keys (webhook_id, key, signal_id, forget_at, body) VALUES ",
+static UPSERT_KEYS: Bulk = insert!(
+    "INSERT INTO repeat_keys (webhook_id, key, signal_id, forget_at, body)",
     5,
     " ON CONFLICT (webhook_id, key) DO UPDATE SET signal_id = excluded.signal_id, forget_at = excluded.forget_at, \
      body = excluded.body",

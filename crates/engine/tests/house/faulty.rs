@@ -1,0 +1,143 @@
+//! A real store that can be told to fail, to stall, or to have known every intent before.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use atomik_domain::{
+    ApiKeyId, BrokerAccount, BrokerAccountId, ClientOrderId, Fill, Halt, HaltId, Order, SessionId, SignalId,
+    Strategy, StrategyId, UnixMicros, User, UserId, Webhook, WebhookId,
+};
+use atomik_ports::directory::{
+    ApiKey, BrokerAccountPatch, Changed, NewBrokerAccount, NewHalt, NewSession, NewStrategy, NewUser,
+    NewWebhook, Registration, Session, Snapshot, StrategyPatch, TokenHash, Usage, UserPatch, WebhookPatch,
+};
+use atomik_ports::history::{Delivery, DeliveryFilter, SignalRecord, TradeFilter};
+use atomik_ports::journal::{Changes, Entry, PositionRecord, Receipt};
+use atomik_ports::operations::{Retention, UnfinishedWork};
+use atomik_ports::{Directory, History, Journal, Operations, Page, PageRequest, StoreError};
+use atomik_storage::sqlite::SqliteStore;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// The store.
+pub struct FaultyStore {
+    inner: SqliteStore,
+    /// Whether commits fail.
+    pub fails: AtomicBool,
+    /// Whether every intent of a commit was recorded before by somebody else.
+    pub knows_intents: AtomicBool,
+    /// How many commits have begun.
+    pub begun: AtomicUsize,
+    stalls: watch::Sender<bool>,
+}
+
+impl FaultyStore {
+    pub fn new(inner: SqliteStore) -> Self {
+        Self {
+            inner,
+            fails: AtomicBool::new(false),
+            knows_intents: AtomicBool::new(false),
+            begun: AtomicUsize::new(0),
+            stalls: watch::Sender::new(false),
+        }
+    }
+
+    /// Makes commits wait, or lets them go on.
+    pub fn stall(&self, stalls: bool) {
+        self.stalls.send_replace(stalls);
+    }
+}
+
+#[async_trait]
+impl Journal for FaultyStore {
+    async fn commit(&self, entries: Vec<Entry>, at: UnixMicros) -> Result<Vec<Receipt>, StoreError> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        let _ = self.stalls.subscribe().wait_for(|stalls| !stalls).await;
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("a test".to_owned()));
+        }
+        if self.knows_intents.load(Ordering::SeqCst) {
+            let intents = entries.iter().filter_map(|entry| match entry {
+                Entry::Changes(changes) => Some(changes.intents.clone()),
+                _ => None,
+            });
+            let intents: Vec<_> = intents.flatten().collect();
+            let before = Changes { intents, ..Changes::default() };
+            self.inner.commit(vec![Entry::Changes(Box::new(before))], at).await?;
+        }
+        self.inner.commit(entries, at).await
+    }
+}
+
+macro_rules! handed_on {
+    ($trait:ident { $(async $name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)* } $($rest:tt)*) => {
+        #[async_trait]
+        impl $trait for FaultyStore {
+            $(async fn $name(&self, $($arg: $ty),*) -> Result<$out, StoreError> {
+                self.inner.$name($($arg),*).await
+            })*
+            $($rest)*
+        }
+    };
+}
+
+handed_on!(Directory {
+    async create_user(user: NewUser, registration: Registration) -> User;
+    async user(id: UserId) -> User;
+    async user_by_email(email: &str) -> (User, String);
+    async password_hash(id: UserId) -> String;
+    async set_password_hash(id: UserId, hash: String) -> ();
+    async users(page: PageRequest) -> Page<User>;
+    async update_user(id: UserId, patch: UserPatch) -> User;
+    async usage(id: UserId) -> Usage;
+    async create_session(session: NewSession) -> Session;
+    async session(token_hash: TokenHash, now: UnixMicros) -> (Session, User);
+    async touch_session(id: SessionId, now: UnixMicros) -> ();
+    async sessions(user_id: UserId, now: UnixMicros) -> Vec<Session>;
+    async delete_session(user_id: UserId, id: SessionId) -> ();
+    async delete_other_sessions(user_id: UserId, keep: Option<SessionId>) -> ();
+    async create_api_key(user_id: UserId, name: String, token_hash: TokenHash, now: UnixMicros) -> ApiKey;
+    async api_key(token_hash: TokenHash) -> (ApiKey, User);
+    async touch_api_key(id: ApiKeyId, now: UnixMicros) -> ();
+    async api_keys(user_id: UserId, page: PageRequest) -> Page<ApiKey>;
+    async delete_api_key(user_id: UserId, id: ApiKeyId) -> ();
+    async create_webhook(webhook: NewWebhook, limit: Option<u32>) -> Webhook;
+    async webhook(user_id: UserId, id: WebhookId) -> Webhook;
+    async webhooks(user_id: UserId, page: PageRequest) -> Page<Webhook>;
+    async update_webhook(user_id: UserId, id: WebhookId, patch: WebhookPatch, limit: Option<u32>) -> Webhook;
+    async delete_webhook(user_id: UserId, id: WebhookId) -> ();
+    async create_broker_account(account: NewBrokerAccount, limit: Option<u32>) -> BrokerAccount;
+    async broker_account(user_id: UserId, id: BrokerAccountId) -> BrokerAccount;
+    async broker_accounts(user_id: UserId, page: PageRequest) -> Page<BrokerAccount>;
+    async update_broker_account(user_id: UserId, id: BrokerAccountId, patch: BrokerAccountPatch) -> BrokerAccount;
+    async delete_broker_account(user_id: UserId, id: BrokerAccountId) -> ();
+    async create_strategy(strategy: NewStrategy, limit: Option<u32>) -> Strategy;
+    async strategy(user_id: UserId, id: StrategyId) -> Strategy;
+    async strategies(user_id: UserId, webhook_id: Option<WebhookId>, page: PageRequest) -> Page<Strategy>;
+    async update_strategy(user_id: UserId, id: StrategyId, patch: StrategyPatch, limit: Option<u32>) -> Strategy;
+    async delete_strategy(user_id: UserId, id: StrategyId) -> ();
+    async create_halt(halt: NewHalt) -> Halt;
+    async halts() -> Vec<Halt>;
+    async lift_halt(id: HaltId, by: Option<UserId>, now: UnixMicros) -> ();
+    async snapshot() -> Snapshot;
+    async changes_since(since: i64) -> (i64, Vec<Changed>);
+});
+
+handed_on!(History {
+    async deliveries(user_id: UserId, webhook_id: WebhookId, filter: DeliveryFilter, page: PageRequest) -> Page<Delivery>;
+    async signals(user_id: UserId, filter: &TradeFilter, page: PageRequest) -> Page<SignalRecord>;
+    async signal(user_id: UserId, id: SignalId) -> SignalRecord;
+    async orders(user_id: UserId, filter: &TradeFilter, page: PageRequest) -> Page<Order>;
+    async order(user_id: UserId, id: ClientOrderId) -> Order;
+    async fills(user_id: UserId, filter: &TradeFilter, page: PageRequest) -> Page<(i64, Fill)>;
+    async positions(user_id: UserId, filter: &TradeFilter, page: PageRequest) -> Page<PositionRecord>;
+});
+
+handed_on!(Operations {
+    async unfinished_work() -> UnfinishedWork;
+    async positions_of(strategy_id: StrategyId) -> Vec<PositionRecord>;
+    async check() -> ();
+    async prune(retention: Retention) -> u64;
+    async backup(to: &Path) -> ();
+} fn installation(&self) -> Uuid { self.inner.installation() });

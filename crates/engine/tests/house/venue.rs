@@ -1,0 +1,175 @@
+//! A venue that fills everything at once and counts what it is asked.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use atomik_domain::instrument::AssetClass;
+use atomik_domain::order::{Execution, PriceSource};
+use atomik_domain::{
+    Amount, Approved, BrokerAccount, BrokerId, ClientOrderId, Environment, ExecId, ExecutionReport, Instrument,
+    OrderRequest, OrderStatus, OrderType, Price, Qty, SignedQty, Symbol, TimeInForce,
+};
+use atomik_ports::broker::{
+    Balance, BrokerDescription, BrokerError, CancelOutcome, Capabilities, ClientIdUniqueness, FieldError,
+    LookUp, Quote, SubmitOutcome, VenuePosition,
+};
+use atomik_ports::{Broker, BrokerConnector};
+use atomik_testkit::builders::START;
+use rust_decimal::Decimal;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+/// The venue.
+pub struct CountingVenue {
+    capabilities: Capabilities,
+    orders: Mutex<HashMap<ClientOrderId, OrderRequest>>,
+    /// How many orders were sent.
+    pub submits: AtomicUsize,
+    /// How often it was asked about an order.
+    pub look_ups: AtomicUsize,
+    /// Whether it says nothing about orders.
+    pub mute: AtomicBool,
+    /// Keeps each connection's reports open.
+    reports: Mutex<Vec<mpsc::Sender<ExecutionReport>>>,
+}
+
+impl CountingVenue {
+    pub fn new() -> Arc<Self> {
+        let capabilities = Capabilities {
+            order_types: vec![OrderType::Market],
+            times_in_force: vec![TimeInForce::Day],
+            reduce_only: false,
+            fractional_quantities: false,
+            client_id_uniqueness: ClientIdUniqueness::Forever,
+            settle_window: Duration::ZERO,
+        };
+        Arc::new(Self {
+            capabilities,
+            orders: Mutex::default(),
+            submits: AtomicUsize::new(0),
+            look_ups: AtomicUsize::new(0),
+            mute: AtomicBool::new(false),
+            reports: Mutex::default(),
+        })
+    }
+
+    fn net(&self) -> SignedQty {
+        let orders = self.orders.lock().unwrap();
+        orders.values().fold(SignedQty::ZERO, |sum, order| sum + order.side.signed(order.order_qty))
+    }
+}
+
+fn report(order: &OrderRequest) -> ExecutionReport {
+    ExecutionReport {
+        client_order_id: order.client_order_id,
+        venue_order_id: None,
+        status: OrderStatus::Filled,
+        filled_qty: order.order_qty,
+        executions: vec![Execution {
+            exec_id: ExecId(format!("X-{}", order.client_order_id)),
+            last_qty: order.order_qty,
+            last_price: Price(Decimal::from(100)),
+            commission: Amount::ZERO,
+            price_source: PriceSource::Venue,
+            traded_at: START,
+        }],
+        reason: None,
+    }
+}
+
+/// An account at the venue.
+struct Connection(Arc<CountingVenue>);
+
+/// Makes connections to the venue.
+pub struct Connector(pub Arc<CountingVenue>);
+
+#[async_trait]
+impl Broker for Connection {
+    fn capabilities(&self) -> &Capabilities {
+        &self.0.capabilities
+    }
+
+    async fn submit(&self, order: Approved) -> SubmitOutcome {
+        self.0.submits.fetch_add(1, Ordering::SeqCst);
+        let request = order.into_request();
+        let filled = report(&request);
+        self.0.orders.lock().unwrap().insert(request.client_order_id, request);
+        SubmitOutcome::Accepted(filled)
+    }
+
+    async fn cancel(&self, _: &Symbol, _: ClientOrderId) -> CancelOutcome {
+        CancelOutcome::NotOpen
+    }
+
+    async fn look_up(&self, _: &Symbol, id: ClientOrderId) -> LookUp {
+        self.0.look_ups.fetch_add(1, Ordering::SeqCst);
+        if self.0.mute.load(Ordering::SeqCst) {
+            return LookUp::Unavailable { evidence: "mute".to_owned() };
+        }
+        self.0.orders.lock().unwrap().get(&id).map_or(LookUp::NotFound, |order| LookUp::Found(report(order)))
+    }
+
+    async fn positions(&self) -> Result<Vec<VenuePosition>, BrokerError> {
+        Ok(Vec::new())
+    }
+
+    async fn net_position(&self, _: &Symbol) -> Result<SignedQty, BrokerError> {
+        Ok(self.0.net())
+    }
+
+    async fn balance(&self) -> Result<Balance, BrokerError> {
+        Err(BrokerError::Unavailable("not here".to_owned()))
+    }
+
+    async fn instrument(&self, symbol: &Symbol) -> Result<Instrument, BrokerError> {
+        Ok(Instrument {
+            symbol: symbol.clone(),
+            name: "Test".to_owned(),
+            asset_class: AssetClass::Future,
+            exchange: "TEST".to_owned(),
+            currency: "USD".to_owned(),
+            tick_size: Price(Decimal::ONE),
+            lot_size: Qty(Decimal::ONE),
+            multiplier: Decimal::ONE,
+            known: true,
+        })
+    }
+
+    async fn price(&self, _: &Symbol) -> Result<Option<Quote>, BrokerError> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl BrokerConnector for Connector {
+    fn description(&self) -> BrokerDescription {
+        BrokerDescription {
+            broker: BrokerId("paper".to_owned()),
+            name: "Counting".to_owned(),
+            environments: vec![Environment::Paper],
+            credential_fields: Vec::new(),
+            setting_fields: Vec::new(),
+            capabilities: self.0.capabilities.clone(),
+        }
+    }
+
+    fn check_settings(&self, _: Environment, settings: &Value) -> Result<Value, Vec<FieldError>> {
+        Ok(settings.clone())
+    }
+
+    async fn connect(
+        &self,
+        _: &BrokerAccount,
+        reports: mpsc::Sender<ExecutionReport>,
+    ) -> Result<Arc<dyn Broker>, BrokerError> {
+        self.0.reports.lock().unwrap().push(reports);
+        Ok(Arc::new(Connection(Arc::clone(&self.0))))
+    }
+
+    async fn search_instruments(&self, _: &str, _: usize) -> Result<Vec<Instrument>, BrokerError> {
+        Ok(Vec::new())
+    }
+}
