@@ -1,6 +1,8 @@
 //! The lane as a pure function, against a venue that obeys a script: every row of the guide from signal to fill, and
 //! every way in which a venue, a connection, a clock or a process can let it down.
 
+#![allow(clippy::expect_used, clippy::panic)] // clippy sees only #[test] functions as tests
+
 mod support;
 
 mod lanes {

@@ -5,6 +5,8 @@
 //!
 //! `ATOMIK_SEED=n cargo test -p atomik-engine --test simulator` replays one history and prints it.
 
+#![allow(clippy::expect_used, clippy::panic)] // clippy sees only #[test] functions as tests
+
 mod support;
 
 use std::time::Duration;

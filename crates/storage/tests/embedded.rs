@@ -272,3 +272,18 @@ async fn callers_that_go_away_leave_whole_commits_and_a_store_that_works() {
     let signals = store.signals(alice.user.id, &TradeFilter::default(), FIRST).await.unwrap().items;
     assert!(signals[1..].iter().all(|record| record.outcomes.len() == 2));
 }
+
+#[tokio::test]
+async fn tools_that_start_at_once_on_an_empty_directory_all_get_a_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = |_| {
+        let dir = dir.path().to_owned();
+        tokio::spawn(async move { shared(&dir).await.unwrap().installation() })
+    };
+    let starting: Vec<_> = (0..4).map(start).collect();
+    let mut installations = Vec::new();
+    for tool in starting {
+        installations.push(tool.await.unwrap());
+    }
+    assert!(installations.iter().all(|one| *one == installations[0]), "{installations:?}");
+}

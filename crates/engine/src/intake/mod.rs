@@ -116,8 +116,8 @@ impl Intake {
         match self.check(&found, &inbound) {
             Ok(alert) => self.store(&found, inbound, alert).await,
             Err(refused) => {
-                let presented: Vec<_> = inbound.secrets.iter().map(ExposeSecret::expose_secret).collect();
-                let payload = mask::masked(&inbound.body, &presented, REFUSED_PAYLOAD_BYTES);
+                let in_body = Alert::secret_in(&inbound.body);
+                let payload = masked(&inbound, in_body.as_deref(), REFUSED_PAYLOAD_BYTES);
                 self.note(&found, inbound.remote_ip, inbound.received_at, &refused, Some(payload));
                 refuse(refused)
             }
@@ -205,7 +205,7 @@ impl Intake {
         let remote_ip = inbound.remote_ip;
         let received_at = inbound.received_at;
         let repeat = repeat_keys(&alert, &inbound, webhook.dedupe_window_s);
-        let presented: Vec<_> = inbound.secrets.iter().map(ExposeSecret::expose_secret).collect();
+        let payload = masked(&inbound, alert.secret.as_deref(), ACCEPTED_PAYLOAD_BYTES);
         let signal = NewSignal {
             user_id: webhook.user_id,
             webhook_id: webhook.id,
@@ -218,7 +218,7 @@ impl Intake {
             symbol: alert.symbol,
             notes: alert.notes,
             remote_ip: Some(remote_ip),
-            payload: mask::masked(&inbound.body, &presented, ACCEPTED_PAYLOAD_BYTES),
+            payload,
             repeat,
             targets: found.targets.to_vec(),
         };
@@ -291,6 +291,12 @@ impl Intake {
             entry.meter.not_kept(suppressed);
         }
     }
+}
+
+/// The body without any secret that came with it, however that was written.
+fn masked(inbound: &Inbound, in_body: Option<&str>, max_bytes: usize) -> String {
+    let presented = inbound.secrets.iter().map(ExposeSecret::expose_secret).chain(in_body);
+    mask::masked(&inbound.body, &presented.collect::<Vec<_>>(), max_bytes)
 }
 
 fn refuse(refused: Refused) -> Answer {

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use atomik_domain::instrument::AssetClass;
 use atomik_domain::order::{Execution, PriceSource};
 use atomik_domain::{
-    Amount, Approved, BrokerAccount, BrokerId, ClientOrderId, Environment, ExecId, ExecutionReport, Instrument,
-    OrderRequest, OrderStatus, OrderType, Price, Qty, SignedQty, Symbol, TimeInForce,
+    Amount, Approved, BrokerAccount, BrokerId, ClientOrderId, Environment, ExecId, ExecutionReport,
+    Instrument, OrderRequest, OrderStatus, OrderType, Price, Qty, SignedQty, Symbol, TimeInForce,
 };
 use atomik_ports::broker::{
     Balance, BrokerDescription, BrokerError, CancelOutcome, Capabilities, ClientIdUniqueness, FieldError,

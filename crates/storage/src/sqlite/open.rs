@@ -18,13 +18,15 @@ use super::faults::{is_corruption, sentence};
 use super::writer::Writer;
 use super::{Access, DATABASE_FILE, LOCK_FILE, OpenOptions, SqliteStore};
 
-const PAGE_SIZE: u32 = 4_096;
+/// Half of SQLite's usual page: signals of many webhooks touch many pages of the indexes, and each is written whole.
+const PAGE_SIZE: u32 = 2_048;
 /// How many readers may read at once.
 const READERS: u32 = 4;
 const WRITER_CACHE_KIB: i32 = 8_192;
 const READER_CACHE_KIB: i32 = 2_048;
-/// The log is folded into the database when it has this many pages.
-const CHECKPOINT_PAGES: i32 = 4_000;
+/// The log is folded into the database when it has this many pages (64 MiB). The commit that does it waits for it, so it
+/// must be rare; and the longer the log, the fewer pages it has of which only the last version counts.
+const CHECKPOINT_PAGES: u32 = 32_000;
 /// How long a process waits for another one's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a process waits for another one that is just starting, or a tool that brings the schema up to date.
@@ -139,27 +141,40 @@ async fn prepare_shared(
     lock_file: &File,
     options: &SqliteConnectOptions,
 ) -> Result<(), OpenError> {
-    let alone = wait_for_lock(lock_file, dir).await;
-    match alone {
-        Ok(()) => {
-            make_database_file(dir, file)?;
-            let mut connection = options.connect().await.map_err(|error| failed(dir, file, &error))?;
-            let migrated = migrate(&mut connection, dir, file).await;
-            // Closed before the lock goes, so that nobody finds this connection's work half done.
-            let _ = connection.close().await;
-            let _ = lock_file.unlock();
-            migrated
+    let mut left = LOCK_TIMEOUT;
+    loop {
+        if try_lock(lock_file, dir)? {
+            let migrated = migrate_alone(dir, file, options).await;
+            let _ = lock_file.unlock(); // closing the file frees it too
+            return migrated;
         }
-        Err(OpenError::InUse { .. }) => {
-            let mut connection = options.connect().await.map_err(|error| failed(dir, file, &error))?;
-            match newest_applied(&mut connection).await.map_err(|error| failed_migration(dir, file, error))? {
-                Some(found) if found > newest_known() => Err(newer(file, found)),
-                Some(found) if found == newest_known() => Ok(()),
-                _ => Err(OpenError::OlderServer { dir: dir.to_owned() }),
-            }
+        match served_schema(dir, file, options).await? {
+            found if found > newest_known() => return Err(newer(file, found)),
+            found if found == newest_known() => return Ok(()),
+            // Perhaps it is just being brought up to date.
+            _ if left.is_zero() => return Err(OpenError::OlderServer { dir: dir.to_owned() }),
+            _ => tokio::time::sleep(LOCK_RETRY).await,
         }
-        Err(other) => Err(other),
+        left = left.saturating_sub(LOCK_RETRY);
     }
+}
+
+async fn migrate_alone(dir: &Path, file: &Path, options: &SqliteConnectOptions) -> Result<(), OpenError> {
+    make_database_file(dir, file)?;
+    let mut connection = options.connect().await.map_err(|error| failed(dir, file, &error))?;
+    let migrated = migrate(&mut connection, dir, file).await;
+    // Closed before the lock goes, so that nobody finds this connection's work half done.
+    let _ = connection.close().await;
+    migrated
+}
+
+/// The schema of a store that another process holds; 0 where it has not made one yet.
+async fn served_schema(dir: &Path, file: &Path, options: &SqliteConnectOptions) -> Result<i64, OpenError> {
+    if !file.exists() {
+        return Ok(0);
+    }
+    let mut connection = options.connect().await.map_err(|error| failed(dir, file, &error))?;
+    newest_applied(&mut connection).await.map_err(|error| failed_migration(dir, file, error))
 }
 
 fn make_directory(dir: &Path) -> Result<(), OpenError> {
@@ -194,18 +209,22 @@ fn read_only(dir: &Path, error: &io::Error) -> OpenError {
 /// Takes the lock, waiting a moment for tools that hold it while they bring the schema up to date.
 async fn wait_for_lock(lock_file: &File, dir: &Path) -> Result<(), OpenError> {
     let mut left = LOCK_TIMEOUT;
-    loop {
-        match lock_file.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if left.is_zero() => {
-                return Err(OpenError::InUse { dir: dir.to_owned() });
-            }
-            Err(TryLockError::WouldBlock) => {
-                tokio::time::sleep(LOCK_RETRY).await;
-                left = left.saturating_sub(LOCK_RETRY);
-            }
-            Err(TryLockError::Error(error)) => return Err(read_only(dir, &error)),
+    while !try_lock(lock_file, dir)? {
+        if left.is_zero() {
+            return Err(OpenError::InUse { dir: dir.to_owned() });
         }
+        tokio::time::sleep(LOCK_RETRY).await;
+        left = left.saturating_sub(LOCK_RETRY);
+    }
+    Ok(())
+}
+
+/// Whether the lock was free, and is now ours.
+fn try_lock(lock_file: &File, dir: &Path) -> Result<bool, OpenError> {
+    match lock_file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(read_only(dir, &error)),
     }
 }
 
@@ -227,7 +246,7 @@ fn writer_options(file: &Path, options: OpenOptions) -> SqliteConnectOptions {
         .thread_name(|_| "store-writer".to_owned())
         .pragma("cache_size", (-WRITER_CACHE_KIB).to_string())
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
-        .pragma("journal_size_limit", (64 * 1_024 * 1_024).to_string());
+        .pragma("journal_size_limit", (PAGE_SIZE * CHECKPOINT_PAGES).to_string());
     match options.max_size_bytes {
         Some(bytes) => writer.pragma("max_page_count", (bytes / u64::from(PAGE_SIZE)).max(1).to_string()),
         None => writer,
@@ -263,24 +282,25 @@ async fn check_integrity(
 }
 
 async fn migrate(connection: &mut SqliteConnection, dir: &Path, file: &Path) -> Result<(), OpenError> {
-    let found =
-        newest_applied(connection).await.map_err(|error| failed_migration(dir, file, error))?.unwrap_or(0);
+    let found = newest_applied(connection).await.map_err(|error| failed_migration(dir, file, error))?;
     if found > newest_known() {
         return Err(newer(file, found));
     }
+    // `run` takes anything to acquire a connection from, which makes a future that is not Send for every lifetime.
     migrator().run_direct(None, connection, false).await.map_err(|error| failed_migration(dir, file, error))
 }
 
-async fn newest_applied(connection: &mut SqliteConnection) -> Result<Option<i64>, MigrateError> {
+/// The newest schema a file has; 0 where it has none.
+async fn newest_applied(connection: &mut SqliteConnection) -> Result<i64, MigrateError> {
     let table: Option<String> =
         sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE name = '_sqlx_migrations'")
             .fetch_optional(&mut *connection)
             .await?;
     if table.is_none() {
-        return Ok(None);
+        return Ok(0);
     }
     let applied = connection.list_applied_migrations("_sqlx_migrations").await?;
-    Ok(applied.iter().map(|migration| migration.version).max())
+    Ok(applied.iter().map(|migration| migration.version).max().unwrap_or(0))
 }
 
 fn newest_known() -> i64 {
