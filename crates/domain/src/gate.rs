@@ -147,9 +147,12 @@ impl Gate {
         let now = circumstances.now;
         let interval = self.interval();
         let full_at = self.full_at.entry(circumstances.strategy_id).or_insert(now);
-        // A clock that went back must not lock the strategy out: the bucket is never further away than one minute, and
-        // that is kept even where nothing fits now.
-        *full_at = (*full_at).clamp(now, now.plus(MINUTE));
+        // A bucket is never further than one minute from full: one that is, was counted by a clock that has been set
+        // back since, and says nothing about now.
+        if full_at.micros_since(now) > MINUTE {
+            *full_at = now;
+        }
+        *full_at = (*full_at).max(now);
         let next = full_at.plus(interval);
         let fits = next.micros_since(now) <= MINUTE;
         if fits {

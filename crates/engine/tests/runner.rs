@@ -6,9 +6,12 @@ mod house;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use atomik_domain::{Code, OutcomeStatus};
+use atomik_domain::{Code, HaltMode, HaltScope, OutcomeStatus};
 use atomik_engine::EngineSettings;
+use atomik_ports::Directory;
+use atomik_ports::directory::NewHalt;
 use atomik_ports::history::SignalRecord;
 
 use house::venue::{Connector, CountingVenue};
@@ -70,4 +73,31 @@ async fn an_intent_that_somebody_recorded_before_is_looked_up_and_not_sent() {
         (record.outcomes[0].status, record.outcomes[0].code),
         (OutcomeStatus::Unknown, Code::OrderUnknown)
     );
+}
+
+#[tokio::test]
+async fn a_halt_declared_while_an_intent_is_slowly_recorded_still_stops_the_order() {
+    let (house, venue) = house().await;
+    // A first signal, so that the lane is open and its books are compared.
+    house.send(r#"{"action":"SELL"}"#).await;
+    until("the lane is open", async || newest(&house).await.outcomes[0].status.is_final()).await;
+    house.store.stall_intents(true);
+    house.send(r#"{"action":"BUY"}"#).await;
+    until("the record is under way", async || house.store.intents_begun.load(Ordering::SeqCst) == 1).await;
+    let halt = NewHalt {
+        scope: HaltScope::System,
+        mode: HaltMode::Entries,
+        reason: "a test".to_owned(),
+        user_id: None,
+        created_at: atomik_testkit::builders::START,
+    };
+    house.store.create_halt(halt).await.unwrap();
+    house.engine.refresh().await.unwrap();
+    house.recover(Duration::from_secs(1)).await;
+    house.store.stall_intents(false);
+    until("it is settled", async || newest(&house).await.outcomes[0].status.is_final()).await;
+    let outcome = newest(&house).await.outcomes.remove(0);
+    assert_eq!((outcome.status, outcome.code), (OutcomeStatus::Expired, Code::BrokerUnreachable));
+    assert!(outcome.detail.contains("halted"), "{outcome:?}");
+    assert_eq!(venue.submits.load(Ordering::SeqCst), 0);
 }

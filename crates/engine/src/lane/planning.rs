@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use atomik_domain::gate::{BooksState, Circumstances, Denial};
+use atomik_domain::gate::{Circumstances, Denial};
 use atomik_domain::planner::{self, Decision, Situation};
 use atomik_domain::position::PositionSide;
 use atomik_domain::{
@@ -318,7 +318,7 @@ impl Lane {
             exits_working: working.exits.less(own_exit),
             max_position: strategy.behavior.max_position,
             halt: context.view.halt(self.key.broker_account_id, strategy.id),
-            books: if self.instrument.is_some() { self.books_state } else { BooksState::NotCompared },
+            books: self.books_state,
             unknown_order_open: unknown,
         };
         let approved = self.gate.approve(request, &circumstances)?;

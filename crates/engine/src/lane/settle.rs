@@ -15,11 +15,11 @@ impl Lane {
         let job = current.job.clone();
         let last = self.orders_of(job.signal.id, job.strategy_id).into_iter().last().cloned();
         let strategy = context.view.strategy(job.strategy_id);
-        if let (Some(last), Some(strategy)) = (last, strategy) {
-            if lacks_entry(&job, &last, &strategy) || (last.is_exit() && never_reached(&last)) {
-                self.plan(context, &strategy);
-                return;
-            }
+        if let (Some(last), Some(strategy)) = (last, strategy)
+            && (lacks_entry(&job, &last, &strategy) || (last.is_exit() && never_reached(&last)))
+        {
+            self.plan(context, &strategy);
+            return;
         }
         self.settle_from_orders(context, job.signal.id, job.strategy_id);
     }

@@ -285,13 +285,10 @@ impl Lane {
         self.books.get(&strategy_id).map(|book| book.position).unwrap_or_default()
     }
 
-    /// Whether jobs may be started: connected, every order of the last run accounted for, the rules known, and the
-    /// books compared.
+    /// Whether jobs may be started: the books compared (and so the account connected and the symbol's rules known), and
+    /// every order of the last run accounted for.
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.link, Link::Up(_))
-            && self.instrument.is_some()
-            && self.books_state != BooksState::NotCompared
-            && !self.awaits_first_answer()
+        self.books_state != BooksState::NotCompared && !self.awaits_first_answer()
     }
 
     fn awaits_first_answer(&self) -> bool {
@@ -360,7 +357,8 @@ impl Lane {
     }
 
     pub(super) fn ask_books(&mut self) {
-        if matches!(self.link, Link::Up(_)) && self.asked_books.is_none() {
+        let can_compare = matches!(self.link, Link::Up(_)) && self.instrument.is_some();
+        if can_compare && self.asked_books.is_none() {
             self.asked_books = Some(self.trades);
             self.effects.push(Effect::AskNet(NetPurpose::Books));
         }

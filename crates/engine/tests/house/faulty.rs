@@ -30,6 +30,10 @@ pub struct FaultyStore {
     /// How many commits have begun.
     pub begun: AtomicUsize,
     stalls: watch::Sender<bool>,
+    /// Whether commits that carry an intent wait.
+    stalls_intents: watch::Sender<bool>,
+    /// How many of those have begun.
+    pub intents_begun: AtomicUsize,
 }
 
 impl FaultyStore {
@@ -40,12 +44,19 @@ impl FaultyStore {
             knows_intents: AtomicBool::new(false),
             begun: AtomicUsize::new(0),
             stalls: watch::Sender::new(false),
+            stalls_intents: watch::Sender::new(false),
+            intents_begun: AtomicUsize::new(0),
         }
     }
 
     /// Makes commits wait, or lets them go on.
     pub fn stall(&self, stalls: bool) {
         self.stalls.send_replace(stalls);
+    }
+
+    /// Makes commits that carry an intent wait, or lets them go on.
+    pub fn stall_intents(&self, stalls: bool) {
+        self.stalls_intents.send_replace(stalls);
     }
 }
 
@@ -57,12 +68,16 @@ impl Journal for FaultyStore {
         if self.fails.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("a test".to_owned()));
         }
+        let intents = entries.iter().filter_map(|entry| match entry {
+            Entry::Changes(changes) => Some(changes.intents.clone()),
+            _ => None,
+        });
+        let intents: Vec<_> = intents.flatten().collect();
+        if !intents.is_empty() {
+            self.intents_begun.fetch_add(1, Ordering::SeqCst);
+            let _ = self.stalls_intents.subscribe().wait_for(|stalls| !stalls).await;
+        }
         if self.knows_intents.load(Ordering::SeqCst) {
-            let intents = entries.iter().filter_map(|entry| match entry {
-                Entry::Changes(changes) => Some(changes.intents.clone()),
-                _ => None,
-            });
-            let intents: Vec<_> = intents.flatten().collect();
             let before = Changes { intents, ..Changes::default() };
             self.inner.commit(vec![Entry::Changes(Box::new(before))], at).await?;
         }

@@ -2,7 +2,7 @@
 
 use atomik_domain::gate::BooksState;
 use atomik_domain::{Code, HaltMode, OutcomeStatus, Side};
-use atomik_engine::lane::Event;
+use atomik_engine::lane::{Effect, Event, NetPurpose};
 
 use crate::support::world::{A, B, Fate, World};
 use crate::support::{net, qty};
@@ -85,6 +85,18 @@ fn books_that_differ_stop_entries_and_no_exit() {
     world.tell(Event::CompareBooks);
     let entry = world.signal(A, "BUY", "");
     world.expect(entry, A, OutcomeStatus::Filled, Code::Filled);
+}
+
+#[test]
+fn an_answer_that_a_trade_has_overtaken_says_nothing_about_the_books() {
+    let mut world = World::new();
+    world.decide(Event::CompareBooks);
+    assert!(matches!(world.effects.pop_front(), Some(Effect::AskNet(NetPurpose::Books))));
+    world.signal(A, "BUY", "");
+    world.tell(Event::Net(NetPurpose::Books, Ok(net(0))));
+    assert_eq!(world.lane.books_state(), BooksState::Agree);
+    let entry = world.signal(B, "BUY", "");
+    world.expect(entry, B, OutcomeStatus::Filled, Code::Filled);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Order, bounds, connections, ages and clocks.
 
+use atomik_domain::gate::BooksState;
 use atomik_domain::{Code, OrderStatus, OutcomeStatus, Side};
+use atomik_engine::lane::Event;
+use atomik_ports::broker::BrokerError;
 
 use crate::support::world::{A, B, Fate, World};
 use crate::support::{net, qty};
@@ -66,10 +69,25 @@ fn a_symbol_that_the_venue_does_not_know_is_denied() {
 fn a_venue_slow_to_tell_the_rules_is_not_waited_for_in_a_spin() {
     let mut world = World::down();
     world.link_up = true;
-    world.decide(atomik_engine::lane::Event::Connected(world.venue.capabilities()));
+    world.decide(Event::Connected(world.venue.capabilities()));
     world.effects.clear();
     // No answer comes; `pass` counts the wakes.
     world.pass(30);
+}
+
+#[test]
+fn the_rules_are_asked_for_until_they_are_told_whatever_else_is_asked_meanwhile() {
+    let mut world = World::down();
+    world.link_up = true;
+    world.decide(Event::Connected(world.venue.capabilities()));
+    world.effects.clear();
+    world.decide(Event::CompareBooks);
+    world.inbox.push_back(Event::Instrument(Err(BrokerError::Unavailable("busy".to_owned()))));
+    world.run();
+    assert_eq!(world.lane.books_state(), BooksState::NotCompared, "without the rules nothing is known");
+    let entry = world.signal(A, "BUY", "");
+    world.pass(3);
+    world.expect(entry, A, OutcomeStatus::Filled, Code::Filled);
 }
 
 #[test]
@@ -132,7 +150,7 @@ fn a_lost_report_is_made_good_when_the_books_are_compared() {
     let entry = world.signal(A, "BUY", "");
     world.pass(10);
     let _ = world.venue.fill(world.id(entry, A, 0), qty(2), world.now);
-    world.tell(atomik_engine::lane::Event::CompareBooks);
+    world.tell(Event::CompareBooks);
     world.pass(2);
     assert_eq!(world.order(entry, A, 0).status, OrderStatus::Filled);
     world.expect(entry, A, OutcomeStatus::Filled, Code::Filled);
@@ -144,7 +162,9 @@ fn a_clock_that_goes_back_an_hour_makes_no_old_signal_young() {
     world.then([Fate::NotSent; 60]);
     let entry = world.signal(A, "BUY", "");
     world.now = world.now.plus_seconds(-3_600);
-    world.pass(32);
+    world.pass(29);
+    world.expect(entry, A, OutcomeStatus::Pending, Code::Accepted);
+    world.pass(3);
     world.expect(entry, A, OutcomeStatus::Expired, Code::BrokerUnreachable);
     world.sends.clear();
     let next = world.signal(A, "BUY", "");

@@ -199,18 +199,20 @@ fn without_keys<T>(page: Page<(i64, T)>) -> Page<T> {
 }
 
 /// A user's signals. The only index is by webhook (each further one would cost every signal), so this takes the newest of
-/// each of the user's webhooks and keeps the newest of those.
+/// each of the user's webhooks, keeps the newest of those, and only then reads whole rows.
 fn signals_sql() -> String {
     format!(
-        "SELECT {SIGNAL} FROM webhooks w CROSS JOIN signals s ON s.id IN (\
-           SELECT x.id FROM signals x WHERE x.webhook_id = w.id AND x.user_id = ?1 AND x.id < ?2 \
-           AND (?7 IS NULL OR x.received_at >= ?7) \
-           AND ((?4 IS NULL AND ?5 IS NULL AND ?6 IS NULL) OR EXISTS (\
-             SELECT 1 FROM outcomes u JOIN strategies t ON t.id = u.strategy_id WHERE u.signal_id = x.id \
-             AND (?4 IS NULL OR t.id = ?4) AND (?5 IS NULL OR t.broker_account_id = ?5) \
-             AND (?6 IS NULL OR t.symbol = ?6))) \
-           ORDER BY x.id DESC LIMIT ?3) \
-         WHERE w.user_id = ?1 AND (?8 IS NULL OR w.id = ?8) ORDER BY s.id DESC LIMIT ?3"
+        "SELECT {SIGNAL} FROM signals s WHERE s.id IN (\
+           SELECT y.id FROM webhooks w CROSS JOIN signals y ON y.id IN (\
+             SELECT x.id FROM signals x WHERE x.webhook_id = w.id AND x.id < ?2 \
+             AND (?7 IS NULL OR x.received_at >= ?7) \
+             AND ((?4 IS NULL AND ?5 IS NULL AND ?6 IS NULL) OR EXISTS (\
+               SELECT 1 FROM outcomes u JOIN strategies t ON t.id = u.strategy_id WHERE u.signal_id = x.id \
+               AND (?4 IS NULL OR t.id = ?4) AND (?5 IS NULL OR t.broker_account_id = ?5) \
+               AND (?6 IS NULL OR t.symbol = ?6))) \
+             ORDER BY x.id DESC LIMIT ?3) \
+           WHERE w.user_id = ?1 AND (?8 IS NULL OR w.id = ?8) ORDER BY y.id DESC LIMIT ?3) \
+         ORDER BY s.id DESC"
     )
 }
 

@@ -11,7 +11,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, SqlSafeStr};
+use sqlx::{ConnectOptions, SqlSafeStr};
 use uuid::Uuid;
 
 use super::faults::{is_corruption, sentence};
@@ -29,9 +29,11 @@ const READER_CACHE_KIB: i32 = 2_048;
 const CHECKPOINT_PAGES: u32 = 32_000;
 /// How long a process waits for another one's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a process waits for another one that is just starting, or a tool that brings the schema up to date.
-const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
-const LOCK_RETRY: Duration = Duration::from_millis(20);
+/// The file whose lock says that a process is opening the store.
+const OPENING_FILE: &str = "atomik.opening.lock";
+/// How long a process waits for others that are opening it. Checking a large file takes a while.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
+const OPENING_RETRY: Duration = Duration::from_millis(20);
 /// Statements kept ready: those of the journal come in nine sizes each.
 const STATEMENTS: usize = 200;
 
@@ -111,70 +113,25 @@ fn migrator() -> Migrator {
 pub(super) async fn open(dir: &Path, options: OpenOptions, at: UnixMicros) -> Result<SqliteStore, OpenError> {
     make_directory(dir)?;
     let file = dir.join(DATABASE_FILE);
-    let lock_file = open_lock_file(dir)?;
-    let writer_options = writer_options(&file, options);
-    let lock = match options.access {
-        Access::Exclusive => {
-            wait_for_lock(&lock_file, dir).await?;
-            make_database_file(dir, &file)?;
-            Some(lock_file)
-        }
-        Access::Shared => {
-            prepare_shared(dir, &file, &lock_file, &writer_options).await?;
-            None
-        }
-    };
-    let mut connection = writer_options.connect().await.map_err(|error| failed(dir, &file, &error))?;
-    if lock.is_some() {
-        check_integrity(&mut connection, dir, &file).await?;
-        migrate(&mut connection, dir, &file).await?;
+    // Only one process opens at a time, so that none meets a file that another is just making or migrating.
+    let _opening = wait_to_open(dir, &file).await?;
+    let lock = open_private(&dir.join(LOCK_FILE)).map_err(|error| read_only(dir, &error))?;
+    let alone = try_lock(&lock, dir)?;
+    if options.access == Access::Exclusive && !alone {
+        return Err(OpenError::InUse { dir: dir.to_owned() });
     }
+    open_private(&file).map_err(|error| read_only(dir, &error))?;
+    let writer_options = writer_options(&file, options);
+    let mut connection = writer_options.connect().await.map_err(|error| failed(dir, &file, &error))?;
+    if options.access == Access::Exclusive {
+        check_integrity(&mut connection, dir, &file).await?;
+    }
+    prepare_schema(&mut connection, dir, &file, alone).await?;
     let installation = installation(&mut connection, at).await.map_err(|error| failed(dir, &file, &error))?;
     let readers = readers(&file);
+    // A tool's lock is freed here, with the file.
+    let lock = (options.access == Access::Exclusive).then_some(lock);
     Ok(SqliteStore { writer: Writer::new(writer_options, connection), readers, installation, _lock: lock })
-}
-
-/// Brings the schema up to date where nobody serves the directory; where somebody does, makes sure that it is.
-async fn prepare_shared(
-    dir: &Path,
-    file: &Path,
-    lock_file: &File,
-    options: &SqliteConnectOptions,
-) -> Result<(), OpenError> {
-    let mut left = LOCK_TIMEOUT;
-    loop {
-        if try_lock(lock_file, dir)? {
-            let migrated = migrate_alone(dir, file, options).await;
-            let _ = lock_file.unlock(); // closing the file frees it too
-            return migrated;
-        }
-        match served_schema(dir, file, options).await? {
-            found if found > newest_known() => return Err(newer(file, found)),
-            found if found == newest_known() => return Ok(()),
-            // Perhaps it is just being brought up to date.
-            _ if left.is_zero() => return Err(OpenError::OlderServer { dir: dir.to_owned() }),
-            _ => tokio::time::sleep(LOCK_RETRY).await,
-        }
-        left = left.saturating_sub(LOCK_RETRY);
-    }
-}
-
-async fn migrate_alone(dir: &Path, file: &Path, options: &SqliteConnectOptions) -> Result<(), OpenError> {
-    make_database_file(dir, file)?;
-    let mut connection = options.connect().await.map_err(|error| failed(dir, file, &error))?;
-    let migrated = migrate(&mut connection, dir, file).await;
-    // Closed before the lock goes, so that nobody finds this connection's work half done.
-    let _ = connection.close().await;
-    migrated
-}
-
-/// The schema of a store that another process holds; 0 where it has not made one yet.
-async fn served_schema(dir: &Path, file: &Path, options: &SqliteConnectOptions) -> Result<i64, OpenError> {
-    if !file.exists() {
-        return Ok(0);
-    }
-    let mut connection = options.connect().await.map_err(|error| failed(dir, file, &error))?;
-    newest_applied(&mut connection).await.map_err(|error| failed_migration(dir, file, error))
 }
 
 fn make_directory(dir: &Path) -> Result<(), OpenError> {
@@ -194,29 +151,23 @@ fn open_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn open_lock_file(dir: &Path) -> Result<File, OpenError> {
-    open_private(&dir.join(LOCK_FILE)).map_err(|error| read_only(dir, &error))
-}
-
-fn make_database_file(dir: &Path, file: &Path) -> Result<(), OpenError> {
-    open_private(file).map(drop).map_err(|error| read_only(dir, &error))
-}
-
 fn read_only(dir: &Path, error: &io::Error) -> OpenError {
     OpenError::ReadOnly { dir: dir.to_owned(), reason: error.to_string() }
 }
 
-/// Takes the lock, waiting a moment for tools that hold it while they bring the schema up to date.
-async fn wait_for_lock(lock_file: &File, dir: &Path) -> Result<(), OpenError> {
-    let mut left = LOCK_TIMEOUT;
-    while !try_lock(lock_file, dir)? {
+/// Waits until no other process is opening the store. The turn ends when the file is dropped.
+async fn wait_to_open(dir: &Path, file: &Path) -> Result<File, OpenError> {
+    let turn = open_private(&dir.join(OPENING_FILE)).map_err(|error| read_only(dir, &error))?;
+    let mut left = OPENING_TIMEOUT;
+    while !try_lock(&turn, dir)? {
         if left.is_zero() {
-            return Err(OpenError::InUse { dir: dir.to_owned() });
+            let reason = "another atomik is still opening it".to_owned();
+            return Err(OpenError::Failed { file: file.to_owned(), reason });
         }
-        tokio::time::sleep(LOCK_RETRY).await;
-        left = left.saturating_sub(LOCK_RETRY);
+        tokio::time::sleep(OPENING_RETRY).await;
+        left = left.saturating_sub(OPENING_RETRY);
     }
-    Ok(())
+    Ok(turn)
 }
 
 /// Whether the lock was free, and is now ours.
@@ -281,13 +232,26 @@ async fn check_integrity(
     Err(OpenError::Corrupt { file: file.to_owned(), reason: verdict })
 }
 
-async fn migrate(connection: &mut SqliteConnection, dir: &Path, file: &Path) -> Result<(), OpenError> {
+/// Brings the schema up to date; where a server uses it (`!alone`), makes sure that it is.
+async fn prepare_schema(
+    connection: &mut SqliteConnection,
+    dir: &Path,
+    file: &Path,
+    alone: bool,
+) -> Result<(), OpenError> {
+    let migrator = migrator();
+    let known = migrator.iter().map(|migration| migration.version).max().unwrap_or(0);
     let found = newest_applied(connection).await.map_err(|error| failed_migration(dir, file, error))?;
-    if found > newest_known() {
-        return Err(newer(file, found));
+    if found > known {
+        return Err(OpenError::NewerSchema { file: file.to_owned(), found, known });
+    }
+    if !alone {
+        let current = found == known;
+        return if current { Ok(()) } else { Err(OpenError::OlderServer { dir: dir.to_owned() }) };
     }
     // `run` takes anything to acquire a connection from, which makes a future that is not Send for every lifetime.
-    migrator().run_direct(None, connection, false).await.map_err(|error| failed_migration(dir, file, error))
+    let migrated = migrator.run_direct(None, connection, false).await;
+    migrated.map_err(|error| failed_migration(dir, file, error))
 }
 
 /// The newest schema a file has; 0 where it has none.
@@ -301,10 +265,6 @@ async fn newest_applied(connection: &mut SqliteConnection) -> Result<i64, Migrat
     }
     let applied = connection.list_applied_migrations("_sqlx_migrations").await?;
     Ok(applied.iter().map(|migration| migration.version).max().unwrap_or(0))
-}
-
-fn newest_known() -> i64 {
-    migrator().iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
 /// What tells this installation from others: read, or made once.
@@ -322,10 +282,6 @@ async fn installation(connection: &mut SqliteConnection, at: UnixMicros) -> Resu
     let text: String =
         sqlx::query_scalar("SELECT value FROM meta WHERE key = 'installation'").fetch_one(connection).await?;
     text.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))
-}
-
-fn newer(file: &Path, found: i64) -> OpenError {
-    OpenError::NewerSchema { file: file.to_owned(), found, known: newest_known() }
 }
 
 fn failed(dir: &Path, file: &Path, error: &sqlx::Error) -> OpenError {

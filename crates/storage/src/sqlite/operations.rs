@@ -35,13 +35,13 @@ impl Operations for SqliteStore {
         let orders = sqlx::query(concat!(
             "SELECT ",
             order_columns!(),
-            " FROM orders WHERE status IN ('pending', 'working', 'partially_filled', 'unknown') ORDER BY id"
+            " FROM orders INDEXED BY orders_open WHERE status IN ('pending', 'working', 'partially_filled', 'unknown') ORDER BY id"
         ))
         .fetch_all(&mut *read)
         .await
         .map_err(fault)?;
         let fills = format!(
-            "SELECT {FILL} FROM orders o JOIN fills f ON f.signal_id = o.signal_id \
+            "SELECT {FILL} FROM orders o INDEXED BY orders_open CROSS JOIN fills f ON f.signal_id = o.signal_id \
              AND f.client_order_id = o.client_order_id \
              WHERE o.status IN ('pending', 'working', 'partially_filled', 'unknown') ORDER BY f.id"
         );

@@ -28,16 +28,23 @@ impl Writer {
 
     /// Waits for its turn and begins a transaction that no other can come before.
     pub async fn begin(&self) -> Result<Work<'_>, StoreError> {
+        let mut work = self.take_turn().await?;
+        sqlx::query("BEGIN IMMEDIATE").execute(work.connection()).await.map_err(fault)?;
+        Ok(work)
+    }
+
+    /// Waits for its turn. The first statement must begin the transaction: the hot path saves a round trip to the
+    /// connection's thread by asking its first question with it.
+    pub async fn take_turn(&self) -> Result<Work<'_>, StoreError> {
         let mut slot = self.connection.lock().await;
         if self.flush_failed.load(Ordering::Relaxed) {
             return Err(StoreError::Unavailable(FLUSH_FAILED.to_owned()));
         }
         // Taken out: a caller that goes away halfway takes the connection with it, and closing it rolls back.
-        let mut connection = match slot.take() {
+        let connection = match slot.take() {
             Some(connection) => connection,
             None => self.options.connect().await.map_err(fault)?,
         };
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.map_err(fault)?;
         Ok(Work { writer: self, slot, connection })
     }
 

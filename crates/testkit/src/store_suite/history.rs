@@ -85,8 +85,10 @@ pub async fn deliveries_are_filtered(fixture: &impl Fixture) {
 pub async fn a_flattening_is_a_signal_and_no_delivery(fixture: &impl Fixture) {
     let store = fixture.store();
     let alice = tenant(&*store, "alice").await.unwrap();
-    let flatten = NewSignal { source: SignalSource::Flatten, remote_ip: None, ..signal(&alice) };
-    let id = accept(&*store, flatten, at(0)).await;
+    let flatten = NewSignal { source: SignalSource::Flatten, remote_ip: None, ..windowed(&alice, 1) };
+    let id = accept(&*store, flatten.clone(), at(0)).await;
+    let again = commit(&*store, vec![flatten], at(0)).await;
+    assert!(matches!(again[0], Receipt::Replayed { .. }), "{again:?}");
     assert_eq!(log(&*store, &alice, DeliveryFilter::All).await, []);
     assert_eq!(store.signal(alice.user.id, id).await.unwrap().signal.source, SignalSource::Flatten);
 }

@@ -13,7 +13,6 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::SqliteStore;
 use super::bulk::{Binds, Bulk, insert};
-use super::faults::fault;
 use super::rows::{bind_outcome, notes_text};
 use merge::{Intent, Merged};
 use repeats::{Known, Verdict};
@@ -24,7 +23,7 @@ impl Journal for SqliteStore {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
-        let mut work = self.write().await?;
+        let mut work = self.writer.take_turn().await?;
         let receipts = record(work.connection(), entries, at).await;
         work.finish(receipts).await
     }
@@ -68,8 +67,7 @@ async fn record(
     entries: Vec<Entry>,
     at: UnixMicros,
 ) -> Result<Vec<Receipt>, StoreError> {
-    let mut known = Known::of(connection, &entries).await?;
-    let mut next_id = last_id(connection, &entries).await?;
+    let (mut known, mut next_id) = Known::begin(connection, &entries).await?;
     let (mut batch, mut receipts) = (Batch::default(), Vec::with_capacity(entries.len()));
     let mut intents_at = Vec::new();
     for entry in entries {
@@ -94,20 +92,6 @@ async fn record(
 fn repeated_among(intents: Vec<Intent>, existed: &HashSet<ClientOrderId>) -> Vec<ClientOrderId> {
     let repeated = |intent: &Intent| intent.repeats_in_batch || existed.contains(&intent.id);
     intents.into_iter().filter(repeated).map(|intent| intent.id).collect()
-}
-
-/// The last id that signals and deliveries have used. Read in the transaction, so that neither another process nor a
-/// commit whose caller went away can make it wrong.
-async fn last_id(connection: &mut SqliteConnection, entries: &[Entry]) -> Result<i64, StoreError> {
-    if entries.iter().all(|entry| matches!(entry, Entry::Changes(_))) {
-        return Ok(0); // nothing here takes an id
-    }
-    sqlx::query_scalar(
-        "SELECT max(coalesce((SELECT max(id) FROM signals), 0), coalesce((SELECT max(id) FROM deliveries), 0))",
-    )
-    .fetch_one(connection)
-    .await
-    .map_err(fault)
 }
 
 impl Batch {

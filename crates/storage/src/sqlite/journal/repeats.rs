@@ -8,7 +8,7 @@ use atomik_ports::StoreError;
 use atomik_ports::journal::{Entry, ID_MEMORY_US, NewSignal, RepeatKeys};
 use sqlx::sqlite::SqliteConnection;
 
-use crate::sqlite::bulk::{Binds, Bulk, insert};
+use crate::sqlite::bulk::{Binds, Bulk, LARGEST, insert};
 use crate::sqlite::columns::Columns;
 
 /// Webhook, and the kind of key followed by the key.
@@ -57,23 +57,34 @@ fn key_of(signal: &NewSignal) -> Option<(Key, i64, Option<[u8; 16]>)> {
 }
 
 impl Known {
-    /// Looks up the keys of all entries.
-    pub async fn of(connection: &mut SqliteConnection, entries: &[Entry]) -> Result<Self, StoreError> {
+    /// Begins the transaction and looks up, inside it, the keys of all entries. Also returns the last id that signals and
+    /// deliveries have used: read here, neither another process nor a commit whose caller went away can make it wrong.
+    pub async fn begin(
+        connection: &mut SqliteConnection,
+        entries: &[Entry],
+    ) -> Result<(Self, i64), StoreError> {
         let mut keys: Vec<Key> = entries.iter().filter_map(entry_key).collect();
         // Sorted, so that keys on one page are looked up together.
         keys.sort_unstable();
         keys.dedup();
-        let rows = SELECT_KEYS
-            .fetch(connection, &keys, |(webhook_id, key), binds| {
-                binds.add(*webhook_id).add(key.as_slice());
-            })
-            .await?;
-        let mut first = HashMap::with_capacity(keys.len());
-        for row in &rows {
-            let (key, known) = read(&mut Columns::of(row))?;
-            first.insert(key, known);
+        // At least one row, so that there is a statement to begin with: no webhook has the number zero.
+        if keys.is_empty() {
+            keys.push((0, [0; 17]));
         }
-        Ok(Self { first })
+        let (first_chunk, others) = keys.split_at(keys.len().min(LARGEST));
+        let mut rows = BEGIN_AND_SELECT_KEYS.fetch(connection, first_chunk, bind_key).await?;
+        rows.extend(SELECT_KEYS.fetch(connection, others, bind_key).await?);
+        let mut first = HashMap::with_capacity(keys.len());
+        let mut last_id = 0;
+        for row in &rows {
+            match read(&mut Columns::of(row))? {
+                ((0, _), known) => last_id = last_id.max(known.signal_id.0),
+                (key, known) => {
+                    first.insert(key, known);
+                }
+            }
+        }
+        Ok((Self { first }, last_id))
     }
 
     /// Judges a signal that would be stored under `id`, and remembers it where it is new.
@@ -116,13 +127,25 @@ fn entry_key(entry: &Entry) -> Option<Key> {
     }
 }
 
-// CROSS JOIN holds SQLite to this order: for each wanted key, one look into the table.
-static SELECT_KEYS: Bulk = Bulk::new(
-    "WITH wanted (webhook_id, key) AS (VALUES ",
-    2,
-    ") SELECT k.webhook_id, k.key, k.signal_id, s.received_at, s.stored_at, k.body FROM wanted w \
-     CROSS JOIN repeat_keys k ON k.webhook_id = w.webhook_id AND k.key = w.key JOIN signals s ON s.id = k.signal_id",
-);
+fn bind_key((webhook_id, key): &Key, binds: &mut Binds) {
+    binds.add(*webhook_id).add(key.as_slice());
+}
+
+/// The end of both selects. CROSS JOIN holds SQLite to this order: for each wanted key, one look into the table. The
+/// last row stands for webhook zero, which there is not, and carries the last id.
+macro_rules! known_keys {
+    () => {
+        ") SELECT k.webhook_id, k.key, k.signal_id, s.received_at, s.stored_at, k.body FROM wanted w \
+         CROSS JOIN repeat_keys k ON k.webhook_id = w.webhook_id AND k.key = w.key JOIN signals s ON s.id = k.signal_id \
+         UNION ALL SELECT 0, zeroblob(17), max(coalesce((SELECT max(id) FROM signals), 0), \
+         coalesce((SELECT max(id) FROM deliveries), 0)), 0, 0, NULL"
+    };
+}
+
+static BEGIN_AND_SELECT_KEYS: Bulk =
+    Bulk::new("BEGIN IMMEDIATE; WITH wanted (webhook_id, key) AS (VALUES ", 2, known_keys!());
+
+static SELECT_KEYS: Bulk = Bulk::new("WITH wanted (webhook_id, key) AS (VALUES ", 2, known_keys!());
 
 fn read(columns: &mut Columns<'_>) -> Result<(Key, First), StoreError> {
     let key = (columns.get()?, columns.bytes()?);
