@@ -21,7 +21,7 @@ use atomik_ports::broker::ClientIdUniqueness;
 use support::qty;
 use support::world::{A, Asked, B, Fate, World};
 
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 100_000;
 const STEPS: u32 = 200;
 /// The longest an order may be under way without showing, where the venue has a settle window.
 const WINDOW_S: u64 = 4;

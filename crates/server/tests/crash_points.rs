@@ -5,6 +5,7 @@
 //! Needs the feature `failpoints`: `cargo test -p atomik-server --features failpoints --test crash_points`.
 #![cfg(feature = "failpoints")]
 #![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what is wrong by panicking
 
 use std::net::TcpListener;
 use std::process::Stdio;
