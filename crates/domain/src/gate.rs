@@ -40,6 +40,14 @@ impl Approved {
         &self.request
     }
 
+    /// The same order for a venue that nets several strategies into one position: without the venue's own reduce-only
+    /// mark, which would make it refuse to close what only our books tell apart. The gate has bounded the exit already.
+    #[must_use]
+    pub fn for_netted_account(mut self) -> Self {
+        self.request.reduce_only = false;
+        self
+    }
+
     /// What to send, taken out.
     #[must_use]
     pub fn into_request(self) -> OrderRequest {
@@ -242,11 +250,14 @@ impl Tally {
         self.approved += 1;
     }
 
-    /// One more order went to an adapter. `false` where more went than passed.
+    /// One more order is about to go to an adapter. `false`, and not counted, where more would go than passed.
     #[must_use]
     pub fn sent(&mut self) -> bool {
-        self.sent += 1;
-        self.sent <= self.approved
+        let within = self.sent < self.approved;
+        if within {
+            self.sent += 1;
+        }
+        within
     }
 
     /// How many passed and how many went.

@@ -224,11 +224,13 @@ impl Engine {
         let mut signals = Vec::new();
         for strategy in self.work.registry.strategies_on(account_id) {
             let key = LaneKey { broker_account_id: account_id, symbol: strategy.symbol.clone() };
-            let (position, _, _) = self.lanes.strategy(&key, strategy.id);
-            if position.net_qty.is_zero() {
+            let (position, working, _) = self.lanes.strategy(&key, strategy.id);
+            let may_open = !working.entries.is_zero() || self.lanes.waiting(&key) > 0;
+            if position.net_qty.is_zero() && !may_open {
                 continue;
             }
-            let action = if position.net_qty.is_long() { Action::Sell } else { Action::Buy };
+            // The lane turns it to whichever side exits what is held when its turn comes.
+            let action = if position.net_qty.is_short() { Action::Buy } else { Action::Sell };
             let signal = NewSignal {
                 user_id,
                 webhook_id: strategy.webhook_id,

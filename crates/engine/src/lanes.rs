@@ -216,6 +216,13 @@ impl Lanes {
         })
     }
 
+    /// How many signals wait or are worked on in a lane.
+    #[must_use]
+    pub fn waiting(&self, key: &LaneKey) -> usize {
+        let handle = self.lock().get(key).cloned();
+        handle.map_or(0, |handle| view(&handle).waiting + (EVENTS - handle.events.capacity()))
+    }
+
     /// Every strategy's position in a lane.
     #[must_use]
     pub fn positions(&self, key: &LaneKey) -> HashMap<StrategyId, Position> {

@@ -359,6 +359,9 @@ pub trait Directory: Send + Sync {
         patch: BrokerAccountPatch,
     ) -> Result<BrokerAccount, StoreError>;
     /// Unlinks a broker account and pauses its strategies.
+    ///
+    /// # Errors
+    /// `InUse` while an order there is not final.
     async fn delete_broker_account(&self, user_id: UserId, id: BrokerAccountId) -> Result<(), StoreError>;
 
     /// Makes a strategy; an active one obeys `limit`. `NotFound` where webhook or account are not the user's.

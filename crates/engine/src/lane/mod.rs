@@ -82,8 +82,8 @@ pub enum Event {
     Submitted(ClientOrderId, UnixMicros, SubmitOutcome),
     /// What became of a cancel.
     Canceled(ClientOrderId, CancelOutcome),
-    /// What the venue says about an order.
-    LookedUp(ClientOrderId, LookUp),
+    /// What the venue says about an order, and which question it answers.
+    LookedUp(ClientOrderId, Question, LookUp),
     /// What the venue says about an order without being asked.
     Report(ExecutionReport),
     /// An intent existed already; it must be looked up before anything else.
@@ -95,6 +95,10 @@ pub enum Event {
     /// Time has passed.
     Tick,
 }
+
+/// Tells a lane's questions about orders apart: an answer that is late must not be taken for one to a later question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Question(pub u64);
 
 /// What the venue's net position is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +117,7 @@ pub enum Effect {
     /// Send an order.
     Submit(Approved),
     /// Ask the venue about an order.
-    LookUp(ClientOrderId),
+    LookUp(ClientOrderId, Question),
     /// Ask the venue to cancel an order.
     Cancel(ClientOrderId),
     /// Ask the venue for the net position.

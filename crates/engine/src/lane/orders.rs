@@ -9,7 +9,7 @@ use atomik_ports::broker::{CancelOutcome, ClientIdUniqueness, LookUp, SubmitOutc
 use atomik_ports::journal::PositionRecord;
 
 use super::state::{Asking, FILL_PATIENCE_US, Lane, Link, Stage, Tracked};
-use super::{Context, Effect, Job};
+use super::{Context, Effect, Job, Question};
 
 /// Why an order that never left has ended.
 pub(super) const NEVER_REACHED: &str = "It never reached the broker.";
@@ -80,27 +80,37 @@ impl Lane {
         self.apply(context, report.client_order_id, report);
     }
 
-    /// The answer to a look-up.
-    pub(super) fn looked_up(&mut self, context: &Context<'_>, id: ClientOrderId, answer: LookUp) {
+    /// The answer to a look-up. That an order was found is worth knowing whenever it was asked; anything else counts as
+    /// the answer to the last question alone, for the order may have been sent again since.
+    pub(super) fn looked_up(
+        &mut self,
+        context: &Context<'_>,
+        id: ClientOrderId,
+        question: Question,
+        answer: LookUp,
+    ) {
+        self.unanswered.remove(&id);
         let Some(tracked) = self.tracked_or_closed(id) else { return };
-        match (answer, &mut tracked.look_up) {
-            (LookUp::Found(report), look_up) => {
-                *look_up = None;
+        let is_shown = tracked.order.acknowledged_at.is_some();
+        let mut asking = tracked.look_up.filter(|asking| asking.question == question);
+        match (answer, &mut asking) {
+            (LookUp::Found(report), answered) => {
+                if answered.is_some() {
+                    tracked.look_up = None;
+                }
                 self.apply(context, id, &report);
             }
-            (LookUp::NotFound, Some(asking)) if tracked.order.acknowledged_at.is_none() => {
+            (LookUp::NotFound, Some(asking)) if !is_shown => {
                 asking.not_found += 1;
-                let asking = *asking;
-                if self.is_proven_absent(context, &asking) {
+                if self.is_proven_absent(context, asking) {
                     self.absent(context, id);
                 } else {
-                    self.ask_again(context, id);
+                    self.ask_again(context, id, *asking);
                 }
             }
             // That a venue shows an order no more which it has shown before proves nothing.
             (LookUp::NotFound | LookUp::Unavailable { .. }, Some(asking)) => {
-                asking.not_found = 0;
-                self.ask_again(context, id);
+                self.ask_again(context, id, Asking { not_found: 0, ..*asking });
             }
             (LookUp::NotFound | LookUp::Unavailable { .. }, None) => {}
         }
@@ -111,15 +121,15 @@ impl Lane {
         if !matches!(self.link, Link::Up(_)) {
             return;
         }
-        let is_due = |tracked: &&mut Tracked| {
+        let is_due = |(_, tracked): &(&ClientOrderId, &Tracked)| {
             tracked.look_up.and_then(|asking| asking.due).is_some_and(|due| due <= context.tick)
         };
-        for tracked in self.orders.values_mut().filter(is_due) {
-            if let Some(asking) = &mut tracked.look_up {
-                asking.due = None;
-                asking.asked += 1;
+        let due: Vec<_> = self.orders.iter().filter(is_due).map(|(id, _)| *id).collect();
+        for id in due {
+            let question = self.look_up(id);
+            if let Some(asking) = self.orders.get_mut(&id).and_then(|tracked| tracked.look_up.as_mut()) {
+                *asking = Asking { question, due: None, asked: asking.asked + 1, ..*asking };
             }
-            self.effects.push(Effect::LookUp(tracked.order.request.client_order_id));
         }
         match self.current.as_ref().map(|current| &current.stage) {
             Some(Stage::Retry(id, at)) if *at <= context.tick && self.is_open() => {
@@ -138,21 +148,20 @@ impl Lane {
 
     /// Begins to ask the venue about an order.
     pub(super) fn ask_about(&mut self, context: &Context<'_>, id: ClientOrderId) {
-        let Some(tracked) = self.orders.get_mut(&id).filter(|tracked| !tracked.order.status.is_final())
-        else {
+        if self.orders.get(&id).is_none_or(|tracked| tracked.order.status.is_final()) {
             return;
-        };
-        let asking = Asking { due: None, asked: 1, not_found: 0, since: context.tick };
-        tracked.look_up = Some(asking);
-        self.effects.push(Effect::LookUp(id));
+        }
+        let question = self.look_up(id);
+        if let Some(tracked) = self.orders.get_mut(&id) {
+            tracked.look_up =
+                Some(Asking { question, due: None, asked: 1, not_found: 0, since: context.tick });
+        }
     }
 
-    fn ask_again(&mut self, context: &Context<'_>, id: ClientOrderId) {
+    fn ask_again(&mut self, context: &Context<'_>, id: ClientOrderId, asking: Asking) {
         let Some(tracked) = self.orders.get_mut(&id) else { return };
-        if let Some(asking) = &mut tracked.look_up {
-            let pause = 250_000_i64.saturating_mul(1 << asking.asked.min(7)).min(MAX_PAUSE_US);
-            asking.due = Some(context.tick + pause);
-        }
+        let pause = 250_000_i64.saturating_mul(1 << asking.asked.min(7)).min(MAX_PAUSE_US);
+        tracked.look_up = Some(Asking { due: Some(context.tick + pause), ..asking });
         if tracked.order.status == OrderStatus::Pending {
             tracked.order.status = OrderStatus::Unknown;
             self.record_order(id, context.now);
@@ -178,7 +187,10 @@ impl Lane {
         let (signal, strategy) = (tracked.order.signal_id, tracked.order.strategy_id);
         let is_exit = tracked.order.is_exit();
         let forever = matches!(&self.link, Link::Up(venue) if venue.client_id_uniqueness == ClientIdUniqueness::Forever);
-        if (is_exit || forever) && self.take_up(signal, strategy, Stage::Retry(id, context.tick)) {
+        // What came after the entry may have been decided without it: then it is too late for it.
+        let overtaken = self.begun.get(&strategy).is_some_and(|newest| *newest > signal);
+        let again = is_exit || (forever && !overtaken);
+        if again && self.take_up(signal, strategy, Stage::Retry(id, context.tick)) {
             return;
         }
         if is_exit && let Some(place) = self.parked.iter().position(|job| is_job(job, signal, strategy)) {
@@ -219,7 +231,7 @@ impl Lane {
             self.plan(context, &strategy);
         } else if waited {
             let code = atomik_domain::Code::EntryStillWorking;
-            self.settle(context, &job, OutcomeStatus::Denied, code, code.meaning().to_owned());
+            self.settle_short(context, &job, OutcomeStatus::Denied, code, code.meaning());
         }
     }
 
@@ -349,6 +361,7 @@ impl Lane {
     }
 
     fn end_quietly(&mut self, context: &Context<'_>, id: ClientOrderId, status: OrderStatus, reason: String) {
+        self.unanswered.remove(&id);
         if let Some(tracked) = self.orders.get_mut(&id) {
             tracked.order.status = status;
             tracked.look_up = None;

@@ -6,8 +6,8 @@ use atomik_domain::gate::{Circumstances, Denial};
 use atomik_domain::planner::{self, Decision, Situation};
 use atomik_domain::position::PositionSide;
 use atomik_domain::{
-    ClientOrderId, Code, Intention, Order, OrderRequest, OrderStatus, OrderType, OutcomeStatus, Qty, Side,
-    SignedQty, Strategy, TimeInForce, UnixMicros,
+    Action, ClientOrderId, Code, Intention, Order, OrderRequest, OrderStatus, OrderType, OutcomeStatus, Qty,
+    Side, SignedQty, Strategy, TimeInForce, UnixMicros,
 };
 use atomik_ports::broker::BrokerError;
 use atomik_ports::journal::SignalSource;
@@ -45,6 +45,7 @@ impl Lane {
             return;
         }
         while self.current.is_none() {
+            self.requeue_proven(context);
             let Some(job) = self.queue.pop_front() else { return };
             self.begin(context, job);
         }
@@ -93,6 +94,11 @@ impl Lane {
                 self.books
                     .entry(strategy.id)
                     .or_insert_with(|| Book { user_id: strategy.user_id, position: Default::default() });
+                if self.waits_for_proof(&strategy, &job) {
+                    self.unproven.push(job);
+                    return;
+                }
+                self.begun.insert(strategy.id, job.signal.id);
                 self.current = Some(Current { job, stage: Stage::Net, planned_at: None });
                 self.plan(context, &strategy);
             }
@@ -101,6 +107,37 @@ impl Lane {
                 self.settle(context, &job, OutcomeStatus::Denied, Code::StrategyInactive, detail);
             }
         }
+    }
+
+    /// Whether a job would find nothing to exit only because the entry before it is not proven: it must not be settled
+    /// before that is.
+    fn waits_for_proof(&self, strategy: &Strategy, job: &Job) -> bool {
+        if self.unproven.iter().any(|waiting| waiting.strategy_id == strategy.id) {
+            return true; // nothing of a strategy overtakes what waits
+        }
+        let flat = self.position(strategy.id).net_qty.is_zero();
+        let side = job.signal.action.side();
+        let unproven = |tracked: &Tracked| {
+            let order = &tracked.order;
+            order.status == OrderStatus::Unknown
+                && order.strategy_id == strategy.id
+                && order.request.side != side
+        };
+        flat && self.open_orders().any(|tracked| !tracked.order.is_exit() && unproven(tracked))
+    }
+
+    /// Puts jobs that waited for a proof back in front, in their order, once there is one.
+    fn requeue_proven(&mut self, context: &Context<'_>) {
+        let mut proven = Vec::new();
+        for job in std::mem::take(&mut self.unproven) {
+            let strategy = context.view.strategy(job.strategy_id);
+            if strategy.is_some_and(|strategy| self.waits_for_proof(&strategy, &job)) {
+                self.unproven.push(job);
+            } else {
+                proven.push(job);
+            }
+        }
+        proven.into_iter().rev().for_each(|job| self.queue.push_front(job));
     }
 
     /// Goes on with a job of the last run.
@@ -127,7 +164,8 @@ impl Lane {
     pub(super) fn plan(&mut self, context: &Context<'_>, strategy: &Strategy) {
         let Some(current) = &mut self.current else { return };
         current.planned_at.get_or_insert(context.now);
-        let side = current.job.signal.action.side();
+        let job = current.job.clone();
+        let side = self.action_of(&job).side();
         if self.has_entries_against(strategy, side) {
             self.cancel_entries(Some(strategy.id));
             self.set_stage(Stage::Cancels(context.tick + CANCEL_PATIENCE_US));
@@ -164,8 +202,8 @@ impl Lane {
         let job = self.current.as_ref()?.job.clone();
         let strategy = context.view.strategy(job.strategy_id);
         if strategy.is_none() {
-            let detail = Code::StrategyInactive.meaning().to_owned();
-            self.settle(context, &job, OutcomeStatus::Denied, Code::StrategyInactive, detail);
+            let code = Code::StrategyInactive;
+            self.settle_short(context, &job, OutcomeStatus::Denied, code, code.meaning());
         }
         strategy
     }
@@ -211,13 +249,23 @@ impl Lane {
     fn situation(&self, strategy: &Strategy, explained: Option<Qty>) -> Situation {
         let job = self.current.as_ref().map(|current| &current.job);
         Situation {
-            action: job.map_or(atomik_domain::Action::Buy, |job| job.signal.action),
+            action: job.map_or(Action::Buy, |job| self.action_of(job)),
             intention: job.map_or(Intention::Bare, |job| job.signal.intention),
             behavior: strategy.behavior,
             net_qty: self.position(strategy.id).net_qty,
             working: self.working(strategy.id),
             explained,
             lot_size: self.instrument.as_ref().map_or(Qty(Decimal::ONE), |instrument| instrument.lot_size),
+        }
+    }
+
+    /// A flattening exits whatever is held when its turn comes; every other signal points where it points.
+    pub(super) fn action_of(&self, job: &Job) -> Action {
+        let net_qty = self.position(job.strategy_id).net_qty;
+        match job.signal.source {
+            SignalSource::Flatten if net_qty.is_long() => Action::Sell,
+            SignalSource::Flatten if net_qty.is_short() => Action::Buy,
+            _ => job.signal.action,
         }
     }
 
@@ -229,6 +277,13 @@ impl Lane {
         let others_opposite = opposite.fold(Qty::ZERO, |sum, (_, book)| sum + book.position.net_qty.abs());
         let exit_side = if net_qty.is_long() { Side::Sell } else { Side::Buy };
         planner::explained(held, venue_net, others_opposite, self.exits_on(exit_side))
+    }
+
+    /// Whether other strategies hold the opposite of this one here, so that the venue sees less than each of them holds.
+    fn is_netted(&self, strategy: atomik_domain::StrategyId) -> bool {
+        let is_long = self.position(strategy).net_qty.is_long();
+        let others = self.books.iter().filter(|(id, _)| **id != strategy);
+        others.map(|(_, book)| book.position.net_qty).any(|net| !net.is_zero() && net.is_long() != is_long)
     }
 
     /// Puts an order before the gate; records and sends it, or records why not.
@@ -262,6 +317,8 @@ impl Lane {
                 self.set_stage(Stage::Submitted(id));
                 self.track(&job, order);
                 self.settle(context, &job, OutcomeStatus::Pending, Code::Accepted, String::new());
+                let netted = exit && self.is_netted(strategy.id);
+                let approved = if netted { approved.for_netted_account() } else { approved };
                 self.effects.push(Effect::Submit(approved));
                 self.trades += 1;
             }
@@ -297,6 +354,10 @@ impl Lane {
         request: OrderRequest,
         again: Option<ClientOrderId>,
     ) -> Result<atomik_domain::Approved, Denial> {
+        if !request.reduce_only && !strategy.active {
+            let detail = Code::StrategyInactive.meaning().to_owned();
+            return Err(Denial { code: Code::StrategyInactive, detail });
+        }
         let own = again.and_then(|id| self.orders.get(&id)).map(|tracked| tracked.order.leaves_qty());
         let own = own.unwrap_or(Qty::ZERO);
         let working = self.working(strategy.id);

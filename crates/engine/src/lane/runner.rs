@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atomik_domain::gate::BooksState;
-use atomik_domain::{Approved, ClientOrderId, OrderStatus, UnixMicros};
+use atomik_domain::{Approved, ClientOrderId, HaltMode, OrderStatus, UnixMicros};
 use atomik_ports::broker::{BrokerError, CancelOutcome, LookUp, SubmitOutcome};
 use atomik_ports::journal::{Changes, Receipt};
 use atomik_ports::{Broker, failpoint};
 use tokio::sync::mpsc;
 
-use super::{Context, Effect, Event, Lane, NetPurpose};
+use super::{Context, Effect, Event, Lane, NetPurpose, Question, View};
 use crate::accounts::Link;
 use crate::events::EventBody;
 use crate::lanes::LaneView;
@@ -84,7 +84,7 @@ impl LaneRunner {
                     self.feed(Event::IntentRepeated(approved.request().client_order_id));
                 }
                 Effect::Submit(approved) => self.submit(approved, decided_at).await,
-                Effect::LookUp(id) => self.look_up(id),
+                Effect::LookUp(id, question) => self.look_up(id, question),
                 Effect::Cancel(id) => self.cancel(id),
                 Effect::AskNet(purpose) => self.ask_net(purpose),
                 Effect::AskInstrument => self.ask_instrument(),
@@ -122,6 +122,10 @@ impl LaneRunner {
         let sent_at = self.work.clock.now();
         let stale = self.work.ticks.now().saturating_sub(decided_at) > APPROVAL_LIFE_US;
         let broker = self.link.broker();
+        if let Some(reason) = self.stopped_since(&approved) {
+            self.feed(Event::Submitted(id, sent_at, not_sent(reason, Duration::ZERO)));
+            return;
+        }
         let (Some(broker), false) = (broker, stale) else {
             let outcome = match stale {
                 true => not_sent("It took too long to record the order before sending it.", Duration::ZERO),
@@ -145,14 +149,30 @@ impl LaneRunner {
         });
     }
 
-    fn look_up(&self, id: ClientOrderId) {
+    /// What has come between the gate's word and the send, while the order was being recorded: a halt, a pause, a
+    /// deletion. The gate is asked again then.
+    fn stopped_since(&self, approved: &Approved) -> Option<&'static str> {
+        let (strategy_id, is_exit) = self.lane.owner(approved.request().client_order_id)?;
+        let registry = &self.work.registry;
+        let halt = registry.halt(self.link.id, strategy_id).map(|(mode, _)| mode);
+        let active = registry.strategy(strategy_id).is_some_and(|strategy| strategy.active);
+        match halt {
+            Some(HaltMode::All) => Some("Everything was frozen before the order left."),
+            Some(HaltMode::Entries) if !is_exit => Some("Entries were halted before the order left."),
+            _ if !is_exit && !active => Some("The strategy was paused before the order left."),
+            _ => None,
+        }
+    }
+
+    fn look_up(&self, id: ClientOrderId, question: Question) {
         let (broker, symbol) = (self.link.broker(), self.lane.key().symbol.clone());
         self.ask(async move {
             let answer = match broker {
                 Some(broker) => tokio::time::timeout(ANSWER_TIMEOUT, broker.look_up(&symbol, id)).await,
                 None => Ok(LookUp::Unavailable { evidence: not_connected() }),
             };
-            Event::LookedUp(id, answer.unwrap_or_else(|_| LookUp::Unavailable { evidence: no_answer() }))
+            let answer = answer.unwrap_or_else(|_| LookUp::Unavailable { evidence: no_answer() });
+            Event::LookedUp(id, question, answer)
         });
     }
 

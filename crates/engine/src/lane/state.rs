@@ -12,7 +12,7 @@ use atomik_ports::broker::{BrokerError, Capabilities, SubmitOutcome};
 use atomik_ports::journal::{Changes, PositionRecord};
 use rust_decimal::Decimal;
 
-use super::{Context, Effect, Event, Job, LaneKey, NetPurpose};
+use super::{Context, Effect, Event, Job, LaneKey, NetPurpose, Question};
 
 /// How long a job waits for its order's end before the lane goes on with the order still working.
 pub(super) const FILL_PATIENCE_US: i64 = 5 * UnixMicros::SECOND;
@@ -45,6 +45,8 @@ pub(super) struct Tracked {
 /// A look-up that is due or under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asking {
+    /// The question that is under way, or the last one.
+    pub(super) question: Question,
     /// The monotonic time of the next question; `None` while one is under way.
     pub(super) due: Option<i64>,
     /// How many questions were asked.
@@ -58,7 +60,7 @@ pub(super) struct Asking {
 impl Asking {
     /// A first question, a moment from now.
     pub(super) fn later(tick: i64) -> Self {
-        Self { due: Some(tick + 250_000), asked: 0, not_found: 0, since: tick }
+        Self { question: Question::default(), due: Some(tick + 250_000), asked: 0, not_found: 0, since: tick }
     }
 }
 
@@ -117,6 +119,12 @@ pub struct Lane {
     pub(super) current: Option<Current>,
     /// Jobs whose orders are followed without being waited for.
     pub(super) parked: Vec<Job>,
+    /// Jobs that cannot be planned before an order of their strategy is proven.
+    pub(super) unproven: Vec<Job>,
+    /// The newest signal that each strategy has begun to work on.
+    pub(super) begun: BTreeMap<StrategyId, SignalId>,
+    /// Orders that were open when the account was connected, and that it has said nothing about yet.
+    pub(super) unanswered: HashSet<ClientOrderId>,
     pub(super) gate: Gate,
     /// How many orders the gate let pass since the runner last took the count.
     pub(super) approvals: u64,
@@ -124,6 +132,8 @@ pub struct Lane {
     /// What is to be recorded before anything else is done.
     pub(super) changes: Changes,
     pub(super) effects: Vec<Effect>,
+    /// The last question asked about an order.
+    last_question: Question,
     agreed_at: Option<UnixMicros>,
     /// The monotonic time at which the venue may be asked for the rules and the books (again).
     ask_at: i64,
@@ -164,11 +174,15 @@ impl Lane {
             closed: VecDeque::new(),
             current: None,
             parked: Vec::new(),
+            unproven: Vec::new(),
+            begun: BTreeMap::new(),
+            unanswered: HashSet::new(),
             gate,
             approvals: 0,
             max_queue,
             changes: Changes::default(),
             effects: Vec::new(),
+            last_question: Question::default(),
             agreed_at: None,
             ask_at: 0,
             asked_instrument: false,
@@ -188,7 +202,7 @@ impl Lane {
             Event::Net(NetPurpose::Exit, answer) => self.net_for_exit(context, answer.ok()),
             Event::Submitted(id, sent_at, outcome) => self.submitted(context, id, sent_at, outcome),
             Event::Canceled(id, outcome) => self.canceled(context, id, outcome),
-            Event::LookedUp(id, answer) => self.looked_up(context, id, answer),
+            Event::LookedUp(id, question, answer) => self.looked_up(context, id, question, answer),
             Event::Report(report) => self.report(context, &report),
             Event::IntentRepeated(id) => {
                 let evidence = "the intent existed already".to_owned();
@@ -255,10 +269,16 @@ impl Lane {
             .find_map(|tracked| tracked.signal_received_at)
     }
 
+    /// Whose order this is, and whether it is an exit.
+    #[must_use]
+    pub fn owner(&self, id: ClientOrderId) -> Option<(StrategyId, bool)> {
+        self.orders.get(&id).map(|tracked| (tracked.order.strategy_id, tracked.order.is_exit()))
+    }
+
     /// How many signals wait or are worked on.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.queue.len() + usize::from(self.current.is_some())
+        self.queue.len() + self.unproven.len() + usize::from(self.current.is_some())
     }
 
     /// When the oldest signal that waits or is worked on was received.
@@ -288,17 +308,11 @@ impl Lane {
     /// Whether jobs may be started: the books compared (and so the account connected and the symbol's rules known), and
     /// every order of the last run accounted for.
     pub(super) fn is_open(&self) -> bool {
-        self.books_state != BooksState::NotCompared && !self.awaits_first_answer()
-    }
-
-    fn awaits_first_answer(&self) -> bool {
-        self.orders.values().any(|tracked| {
-            tracked.order.status == OrderStatus::Pending
-                && tracked.look_up.is_some_and(|asking| asking.asked <= 1)
-        })
+        self.books_state != BooksState::NotCompared && self.unanswered.is_empty()
     }
 
     fn connected(&mut self, context: &Context<'_>, capabilities: Capabilities) {
+        self.unanswered.clear();
         self.link = Link::Up(capabilities);
         self.books_state = BooksState::NotCompared;
         self.ask_at = context.tick;
@@ -335,6 +349,9 @@ impl Lane {
         for id in open {
             if !self.awaits_send(id) {
                 self.ask_about(context, id);
+                if self.books_state == BooksState::NotCompared {
+                    self.unanswered.insert(id);
+                }
             }
         }
     }
@@ -388,6 +405,13 @@ impl Lane {
         }
         // A report may have been lost.
         self.look_up_open(context, |tracked| tracked.look_up.is_none());
+    }
+
+    /// Asks the venue about an order.
+    pub(super) fn look_up(&mut self, id: ClientOrderId) -> Question {
+        self.last_question.0 += 1;
+        self.effects.push(Effect::LookUp(id, self.last_question));
+        self.last_question
     }
 
     /// Orders that are not final.
@@ -455,8 +479,12 @@ impl Lane {
 
     /// The jobs that are not settled: waiting, current, or with an open order.
     fn unfinished_jobs(&self) -> impl Iterator<Item = (SignalId, StrategyId)> {
-        let jobs =
-            self.queue.iter().chain(&self.parked).chain(self.current.as_ref().map(|current| &current.job));
+        let jobs = self
+            .queue
+            .iter()
+            .chain(&self.parked)
+            .chain(&self.unproven)
+            .chain(self.current.as_ref().map(|current| &current.job));
         let open = self.open_orders().map(|tracked| (tracked.order.signal_id, tracked.order.strategy_id));
         jobs.map(|job| (job.signal.id, job.strategy_id)).chain(open)
     }

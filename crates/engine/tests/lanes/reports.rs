@@ -1,7 +1,7 @@
 //! Reports late, twice, out of order and with pieces missing; entries canceled before an exit.
 
 use atomik_domain::{Code, OrderStatus, OutcomeStatus, Side};
-use atomik_engine::lane::Event;
+use atomik_engine::lane::{Event, Question};
 use atomik_ports::broker::LookUp;
 
 use crate::support::world::{A, Asked, B, Fate, World};
@@ -76,7 +76,7 @@ fn an_older_answer_does_not_make_an_end_unsaid() {
     let older = world.venue.report(id);
     let end = world.venue.end(id, OrderStatus::Canceled);
     world.tell(Event::Report(end));
-    world.tell(Event::LookedUp(id, LookUp::Found(older)));
+    world.tell(Event::LookedUp(id, Question(0), LookUp::Found(older)));
     assert_eq!(world.order(signal, A, 0).status, OrderStatus::Canceled);
     world.expect(signal, A, OutcomeStatus::PartlyFilled, Code::PartlyFilled);
 }

@@ -2,7 +2,7 @@
 
 use atomik_domain::{Code, OnOppositeEntry, OrderStatus, OutcomeStatus, Side};
 
-use crate::support::world::{A, Fate, World};
+use crate::support::world::{A, Asked, Fate, World};
 use crate::support::{net, qty};
 
 fn long() -> World {
@@ -85,4 +85,20 @@ fn a_limit_lowered_meanwhile_leaves_a_partial_outcome() {
     world.fill(world.id(signal, A, 0), 2);
     world.expect(signal, A, OutcomeStatus::PartlyFilled, Code::PositionLimit);
     assert_eq!(world.position(A), net(0));
+}
+
+#[test]
+fn an_earlier_entry_that_cannot_be_canceled_leaves_a_partial_outcome() {
+    let mut world = long();
+    world.behave(A, |behavior| behavior.max_position = qty(9));
+    world.asks.extend([Asked::Unavailable; 3]);
+    world.then([Fate::Unheard, Fate::Work]);
+    world.signal(A, "BUY", "ENTRY");
+    let signal = world.signal(A, "SELL", "ENTRY");
+    // The unknown one is found working while the exit is under way.
+    world.pass(4);
+    world.cancels = false;
+    world.fill(world.id(signal, A, 0), 2);
+    world.pass(12);
+    world.expect(signal, A, OutcomeStatus::PartlyFilled, Code::EntryStillWorking);
 }

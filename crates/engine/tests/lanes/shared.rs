@@ -16,8 +16,13 @@ fn strategies_that_share_an_account_do_not_block_each_other() {
     assert_eq!(world.venue.net(), net(0), "the venue shows nothing at all");
     let exit = world.signal(A, "SELL", "EXIT_ALL");
     world.expect(exit, A, OutcomeStatus::Filled, Code::Filled);
+    assert!(
+        !world.sent[2].reduce_only,
+        "a venue that holds nothing would refuse an order that may only reduce"
+    );
     let exit = world.signal(B, "BUY", "EXIT_ALL");
     world.expect(exit, B, OutcomeStatus::Filled, Code::Filled);
+    assert!(world.sent[3].reduce_only, "alone again, the venue may hold it to that");
     assert_eq!((world.position(A), world.position(B)), (net(0), net(0)));
     assert_eq!(world.venue.net(), net(0));
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use atomik_domain::{Code, OrderStatus, OutcomeStatus, Side};
-use atomik_engine::lane::Event;
-use atomik_ports::broker::ClientIdUniqueness;
+use atomik_engine::lane::{Effect, Event};
+use atomik_ports::broker::{ClientIdUniqueness, LookUp};
 
 use crate::support::world::{A, Asked, B, Fate, World};
 use crate::support::{net, qty};
@@ -188,4 +188,26 @@ fn an_intent_that_existed_already_is_looked_up_and_not_sent() {
     world.tell(Event::IntentRepeated(request.client_order_id));
     world.expect(signal, A, OutcomeStatus::Filled, Code::Filled);
     assert!(world.sent.is_empty());
+}
+
+#[test]
+fn a_late_answer_from_before_an_order_was_sent_again_proves_nothing_about_the_second_send() {
+    let mut world = venue(ClientIdUniqueness::Forever, 0);
+    world.asks.extend([Asked::Unavailable]);
+    world.then([Fate::Lost]);
+    let signal = world.signal(A, "BUY", "");
+    let id = world.id(signal, A, 0);
+    world.move_to(world.tick + 1_000_000);
+    world.decide(Event::Tick);
+    let Some(Effect::LookUp(_, first)) = world.effects.pop_front() else { panic!("it is asked about") };
+    // Its answer is slow; a cancel has it asked about once more, and that answer sends it again.
+    world.then([Fate::Unheard]);
+    world.asks.extend([Asked::Truth, Asked::Unavailable]);
+    world.tell(Event::CancelWorking);
+    assert_eq!(world.sent.len(), 2);
+    world.tell(Event::LookedUp(id, first, LookUp::NotFound));
+    world.pass(5);
+    assert_eq!(world.sent.len(), 2, "not a third time");
+    world.fill(id, 2);
+    world.expect(signal, A, OutcomeStatus::Filled, Code::Filled);
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use atomik_domain::{
-    ClientOrderId, Code, ExecId, Fill, Order, Outcome, OutcomeStatus, PositionSide, SignalId, SignedQty,
-    StrategyId,
+    ClientOrderId, Code, ExecId, Fill, Order, OrderStatus, Outcome, OutcomeStatus, PositionSide, SignalId,
+    SignedQty, StrategyId,
 };
 use atomik_engine::lane::{Job, LaneSeed};
 use atomik_ports::journal::{Changes, PositionRecord};
@@ -17,8 +17,8 @@ pub struct Book {
     pub positions: BTreeMap<StrategyId, PositionRecord>,
     pub outcomes: BTreeMap<(SignalId, StrategyId), Outcome>,
     jobs: Vec<Job>,
-    /// Signals of first legs, in the order in which their intents were recorded.
-    first_legs: Vec<SignalId>,
+    /// Each strategy's newest signal that became an order. Where one waits for a proof, other strategies go on.
+    first_legs: BTreeMap<StrategyId, SignalId>,
 }
 
 impl Book {
@@ -47,9 +47,9 @@ impl Book {
                 repeated.push(id);
                 continue;
             }
-            if order.leg == 0 {
-                assert!(self.first_legs.last() <= Some(&order.signal_id), "signals were overtaken");
-                self.first_legs.push(order.signal_id);
+            if order.leg == 0 && order.status != OrderStatus::Denied {
+                let before = self.first_legs.insert(order.strategy_id, order.signal_id);
+                assert!(before < Some(order.signal_id), "an order overtook {before:?}: {order:?}");
             }
             self.orders.insert(id, order);
         }

@@ -241,9 +241,9 @@ impl World {
                 self.inbox.push_back(Event::IntentRepeated(approved.request().client_order_id));
             }
             Effect::Submit(approved) => self.submit(approved.into_request()),
-            Effect::LookUp(id) => {
+            Effect::LookUp(id, question) => {
                 let answer = self.look_up(id);
-                self.inbox.push_back(Event::LookedUp(id, answer));
+                self.inbox.push_back(Event::LookedUp(id, question, answer));
             }
             Effect::Cancel(id) => {
                 self.canceled.push(id);
@@ -269,10 +269,14 @@ impl World {
     fn submit(&mut self, request: OrderRequest) {
         let id = request.client_order_id;
         let recorded = self.book.orders.get(&id).expect("an intent is recorded before it is sent");
-        assert_eq!(recorded.request, request, "what is sent is what was recorded");
+        let is_exit = recorded.is_exit();
+        // Where strategies net each other out, the venue is not asked to hold an exit to its own view.
+        assert!(is_exit || !request.reduce_only);
+        let sent = OrderRequest { reduce_only: is_exit, ..request.clone() };
+        assert_eq!(recorded.request, sent, "what is sent is what was recorded");
         assert!(!recorded.status.is_final(), "an ended order is sent");
         assert_ne!(self.view.halt, Some(HaltMode::All), "an order leaves while everything is frozen");
-        assert!(self.view.halt.is_none() || request.reduce_only, "an entry leaves while entries are halted");
+        assert!(self.view.halt.is_none() || is_exit, "an entry leaves while entries are halted");
         let fate = if self.link_up { self.sends.pop_front().unwrap_or(Fate::Fill) } else { Fate::NotSent };
         if !matches!(fate, Fate::NotSent) {
             self.sent.push(request.clone());

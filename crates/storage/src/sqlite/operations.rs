@@ -19,6 +19,16 @@ use super::rows::{
     read_position, read_signal,
 };
 
+/// Orders that are not final, and every order of an outcome that is not: an ended leg tells what its job has done.
+macro_rules! unfinished {
+    () => {
+        "id IN (SELECT id FROM orders INDEXED BY orders_open \
+         WHERE status IN ('pending', 'working', 'partially_filled', 'unknown')) \
+         OR (signal_id, strategy_id) IN (SELECT signal_id, strategy_id FROM outcomes INDEXED BY outcomes_open \
+         WHERE status IN ('pending', 'unknown'))"
+    };
+}
+
 #[async_trait]
 impl Operations for SqliteStore {
     fn installation(&self) -> Uuid {
@@ -35,15 +45,17 @@ impl Operations for SqliteStore {
         let orders = sqlx::query(concat!(
             "SELECT ",
             order_columns!(),
-            " FROM orders INDEXED BY orders_open WHERE status IN ('pending', 'working', 'partially_filled', 'unknown') ORDER BY id"
+            " FROM orders WHERE ",
+            unfinished!(),
+            " ORDER BY id"
         ))
         .fetch_all(&mut *read)
         .await
         .map_err(fault)?;
         let fills = format!(
-            "SELECT {FILL} FROM orders o INDEXED BY orders_open CROSS JOIN fills f ON f.signal_id = o.signal_id \
-             AND f.client_order_id = o.client_order_id \
-             WHERE o.status IN ('pending', 'working', 'partially_filled', 'unknown') ORDER BY f.id"
+            "SELECT {FILL} FROM fills f WHERE (f.signal_id, f.client_order_id) IN \
+             (SELECT signal_id, client_order_id FROM orders WHERE {}) ORDER BY f.id",
+            unfinished!()
         );
         let fills = sqlx::query(AssertSqlSafe(fills)).fetch_all(&mut *read).await.map_err(fault)?;
         let positions = sqlx::query(concat!("SELECT ", position_columns!(), " FROM positions ORDER BY id"))

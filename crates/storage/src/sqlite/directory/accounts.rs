@@ -156,6 +156,19 @@ async fn mark_unlinked(
     id: BrokerAccountId,
 ) -> Result<(), StoreError> {
     find(connection, user_id, id).await?;
+    let open: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM orders INDEXED BY orders_open \
+         WHERE status IN ('pending', 'working', 'partially_filled', 'unknown') AND broker_account_id = ?1",
+    )
+    .bind(id.0)
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(fault)?;
+    if open > 0 {
+        return Err(StoreError::InUse(
+            "the account has orders that are not final; wait for them or cancel them first",
+        ));
+    }
     sqlx::query("UPDATE broker_accounts SET deleted = 1 WHERE id = ?1")
         .bind(id.0)
         .execute(&mut *connection)
