@@ -65,7 +65,7 @@ pub enum Decision {
     Skip(Code),
 }
 
-/// The table of design.md section 3.
+/// The table of decisions: what each signal does to a strategy that is flat, long or short.
 #[must_use]
 pub fn decide(situation: &Situation) -> Decision {
     let side = situation.action.side();
@@ -93,7 +93,7 @@ pub fn decide(situation: &Situation) -> Decision {
     }
 }
 
-/// The most of a position that the broker can still explain (design.md section 3): for a long, the account's net
+/// The most of a position that the broker can still explain: for a long, the account's net
 /// position plus what other strategies are short there, less what is already being sold; mirrored for a short.
 ///
 /// `exits_working` is the quantity of every working order, of any strategy on the account, on the exit's side.

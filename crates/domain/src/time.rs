@@ -37,7 +37,7 @@ impl UnixMicros {
         format!("{}Z", self.to_receiver_format())
     }
 
-    /// The receiver's own form (contract.md): UTC, six decimals, no zone.
+    /// The form of the receiver's answer: UTC, six decimals, no zone.
     #[must_use]
     pub fn to_receiver_format(self) -> String {
         let timestamp = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);

@@ -112,7 +112,12 @@ pub struct Engine {
     lanes: Arc<Lanes>,
     stopping: AtomicBool,
     stop: watch::Sender<bool>,
+    /// When the store was last checked, and how it stood.
+    last_check: tokio::sync::Mutex<Option<(i64, Result<(), String>)>>,
 }
+
+/// How long the store may take to show that it can be written.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Loads what is kept in memory, puts what the last run left unfinished into lanes, and starts working. Orders whose
@@ -155,7 +160,15 @@ impl Engine {
         }
         seeds.into_iter().for_each(|(key, seed)| lanes.restore(key, seed));
         let intake = Intake::new(&work);
-        let engine = Arc::new(Self { work, intake, accounts, lanes, stopping: AtomicBool::new(false), stop });
+        let engine = Arc::new(Self {
+            work,
+            intake,
+            accounts,
+            lanes,
+            stopping: AtomicBool::new(false),
+            stop,
+            last_check: tokio::sync::Mutex::default(),
+        });
         housekeeping::start(&engine);
         Ok(engine)
     }
@@ -305,10 +318,28 @@ impl Engine {
     /// Whether the program can do its job.
     pub async fn readiness(&self) -> Readiness {
         Readiness {
-            store: self.work.store.check().await.map_err(|error| error.to_string()),
+            store: self.store_state().await,
             books_reconciled: self.lanes.reconciled(),
             stopping: self.stopping.load(Ordering::Acquire),
         }
+    }
+
+    /// Whether the store can be written, asked at most once a second: anybody may ask for readiness, and the question
+    /// takes a turn of the one writer. No answer in time counts as no.
+    async fn store_state(&self) -> Result<(), String> {
+        let mut last = self.last_check.lock().await;
+        let now = self.work.ticks.now();
+        if let Some((at, state)) = &*last
+            && now - at < UnixMicros::SECOND
+        {
+            return state.clone();
+        }
+        let state = match tokio::time::timeout(CHECK_TIMEOUT, self.work.store.check()).await {
+            Ok(checked) => checked.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("the store did not answer within {} s", CHECK_TIMEOUT.as_secs())),
+        };
+        *last = Some((self.work.ticks.now(), state.clone()));
+        state
     }
 
     /// Takes no new work, finishes what was accepted and can be finished, and returns when it is recorded, or after

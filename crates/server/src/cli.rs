@@ -22,7 +22,7 @@ pub enum Command {
     Serve(ServeArgs),
     /// Make a user, a paper account, a webhook and a strategy in one step, and say how to send the first alert
     ///
-    /// Works beside a running server, which notices at once, and without one. Run again with the --email of an existing
+    /// Works beside a running server, which notices within a quarter of a second, and without one. Run again with the --email of an existing
     /// user, it makes another webhook and strategy for them.
     Quickstart(QuickstartArgs),
     /// Send an alert to a webhook URL and show the answer

@@ -1,5 +1,7 @@
 //! `atomik quickstart`: everything that a first trade needs, in one step.
 
+use std::time::Duration;
+
 use anyhow::{Context, anyhow, bail};
 use atomik_brokers::paper::PaperSettings;
 use atomik_domain::ip_allowlist::IpAllowlist;
@@ -26,6 +28,8 @@ const NAME: &str = "Quickstart";
 /// The guide's repeat window, in seconds.
 const DEDUPE_WINDOW_S: u32 = 1;
 const PAPER: &str = "paper";
+/// A running server follows the directory every 250 ms: what is printed must work by the time it is pasted.
+const NOTICED: Duration = Duration::from_millis(300);
 
 /// Makes everything and says how to use it.
 ///
@@ -43,6 +47,7 @@ pub async fn quickstart(config: &Config, args: &QuickstartArgs) -> anyhow::Resul
     let owner = owner(&store, args).await?;
     let made = make(&store, &owner.user, symbol.clone(), quantity, SystemClock.now()).await?;
     let url = provisioning::webhook_url(&public_url, &made.keys.token);
+    tokio::time::sleep(NOTICED).await;
     output::text(&instructions(&owner, &made, &symbol, quantity, &public_url, &url))?;
     Ok(())
 }

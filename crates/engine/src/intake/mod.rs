@@ -140,7 +140,7 @@ impl Intake {
         }
     }
 
-    /// The checks from token to payload, in the order of design.md section 3.
+    /// The checks from token to payload, in their order: token, IP, secret, subscription, rate, payload.
     fn check(&self, found: &Found, inbound: &Inbound) -> Result<Alert, Refused> {
         let webhook = &found.entry.webhook;
         if !webhook.active {
