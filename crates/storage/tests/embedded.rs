@@ -6,7 +6,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use atomik_domain::{Code, StrategyId};
+use atomik_domain::{Code, SignalId, StrategyId};
 use atomik_ports::directory::{Directory, Registration, UserPatch, WebhookPatch};
 use atomik_ports::history::{History, TradeFilter};
 use atomik_ports::journal::{Changes, Entry, Journal, NewSignal, Receipt};
@@ -286,4 +286,42 @@ async fn tools_that_start_at_once_on_an_empty_directory_all_get_a_store() {
         installations.push(tool.await.unwrap());
     }
     assert!(installations.iter().all(|one| *one == installations[0]), "{installations:?}");
+}
+
+/// What tells repeats of the last moments apart is in memory; these are the ways to lose it.
+#[tokio::test]
+async fn a_repeat_is_recognized_whoever_stored_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = SqliteStore::open(dir.path(), START).await.unwrap();
+    let alice = tenant(&server, "alice").await.unwrap();
+    let again = |print| vec![Entry::Signal(Box::new(windowed(&alice, print)))];
+    let by_server = stored(&server.commit(again(1), at(0)).await.unwrap());
+    let tool = shared(dir.path()).await.unwrap();
+    assert_eq!(replayed(&tool.commit(again(1), at(0)).await.unwrap()), by_server, "by a tool");
+    let by_tool = stored(&tool.commit(again(2), at(0)).await.unwrap());
+    assert_eq!(replayed(&server.commit(again(2), at(0)).await.unwrap()), by_tool, "after a tool wrote");
+    drop((server, tool));
+    let restarted = SqliteStore::open(dir.path(), START).await.unwrap();
+    assert_eq!(replayed(&restarted.commit(again(1), at(0)).await.unwrap()), by_server, "after a restart");
+}
+
+#[tokio::test]
+async fn a_signal_that_was_not_stored_is_no_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = OpenOptions { max_size_bytes: Some(512 * 1_024), ..OpenOptions::default() };
+    let store = SqliteStore::open_with(dir.path(), options, START).await.unwrap();
+    let alice = tenant(&store, "alice").await.unwrap();
+    let large = NewSignal { payload: "x".repeat(1_024 * 1_024), ..windowed(&alice, 1) };
+    store.commit(vec![Entry::Signal(Box::new(large))], at(0)).await.unwrap_err();
+    stored(&store.commit(vec![Entry::Signal(Box::new(windowed(&alice, 1)))], at(0)).await.unwrap());
+}
+
+fn stored(receipts: &[Receipt]) -> SignalId {
+    let [Receipt::Stored { signal_id }] = receipts else { panic!("{receipts:?}") };
+    *signal_id
+}
+
+fn replayed(receipts: &[Receipt]) -> SignalId {
+    let [Receipt::Replayed { signal_id, .. }] = receipts else { panic!("{receipts:?}") };
+    *signal_id
 }

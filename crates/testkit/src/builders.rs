@@ -160,7 +160,14 @@ pub fn signal(tenant: &Tenant) -> NewSignal {
 /// The same, with a repeat window of one second.
 #[must_use]
 pub fn windowed(tenant: &Tenant, fingerprint: u8) -> NewSignal {
-    let window = RepeatKeys::Window { fingerprint: [fingerprint; 16], window_us: UnixMicros::SECOND };
+    windowed_for(tenant, fingerprint, 1)
+}
+
+/// The same, with a window of so many seconds.
+#[must_use]
+pub fn windowed_for(tenant: &Tenant, fingerprint: u8, window_s: u32) -> NewSignal {
+    let window_us = i64::from(window_s) * UnixMicros::SECOND;
+    let window = RepeatKeys::Window { fingerprint: [fingerprint; 16], window_us };
     NewSignal { repeat: Some(window), ..signal(tenant) }
 }
 

@@ -17,7 +17,7 @@ use super::faults::fault;
 /// Chunk sizes. Powers of two: less than half of a chunk is ever filled up.
 const SIZES: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, LARGEST];
 /// The most rows of one statement.
-pub(super) const LARGEST: usize = 256;
+const LARGEST: usize = 256;
 /// The most variables one SQLite statement may have.
 const MAX_VARIABLES: usize = 32_766;
 

@@ -106,8 +106,14 @@ pub enum OpenError {
 }
 
 fn migrator() -> Migrator {
-    let sql = include_str!("migrations/0001_store.sql").into_sql_str();
-    Migrator::with_migrations(vec![Migration::new(1, "store".into(), MigrationType::Simple, sql, false)])
+    let steps = [
+        (1, "store", include_str!("migrations/0001_store.sql")),
+        (2, "fingerprints", include_str!("migrations/0002_fingerprints.sql")),
+    ];
+    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(steps.map(migration).into())
 }
 
 pub(super) async fn open(dir: &Path, options: OpenOptions, at: UnixMicros) -> Result<SqliteStore, OpenError> {

@@ -1,4 +1,4 @@
-//! The one writing connection, and how it survives faults.
+//! The one writing connection, what it remembers, and how it survives faults.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,6 +8,7 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::faults::{fault, is_failed_flush, sentence};
+use super::journal::Recent;
 
 /// Said once a flush failed, until the process ends.
 const FLUSH_FAILED: &str = "the disk failed to flush a write, so nothing is written until atomik is restarted and has checked the file";
@@ -16,14 +17,23 @@ const FLUSH_FAILED: &str = "the disk failed to flush a write, so nothing is writ
 #[derive(Debug)]
 pub(super) struct Writer {
     options: SqliteConnectOptions,
-    connection: Mutex<Option<SqliteConnection>>,
+    connection: Mutex<Option<Held>>,
     /// Whether a flush has failed: see [`is_failed_flush`].
     flush_failed: AtomicBool,
 }
 
+/// The connection between two transactions.
+#[derive(Debug)]
+struct Held {
+    connection: SqliteConnection,
+    /// What the journal remembers of what it has committed.
+    recent: Option<Recent>,
+}
+
 impl Writer {
     pub fn new(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
-        Self { options, connection: Mutex::new(Some(connection)), flush_failed: AtomicBool::new(false) }
+        let held = Held { connection, recent: None };
+        Self { options, connection: Mutex::new(Some(held)), flush_failed: AtomicBool::new(false) }
     }
 
     /// Waits for its turn and begins a transaction that no other can come before.
@@ -41,11 +51,11 @@ impl Writer {
             return Err(StoreError::Unavailable(FLUSH_FAILED.to_owned()));
         }
         // Taken out: a caller that goes away halfway takes the connection with it, and closing it rolls back.
-        let connection = match slot.take() {
-            Some(connection) => connection,
-            None => self.options.connect().await.map_err(fault)?,
+        let held = match slot.take() {
+            Some(held) => held,
+            None => Held { connection: self.options.connect().await.map_err(fault)?, recent: None },
         };
-        Ok(Work { writer: self, slot, connection })
+        Ok(Work { writer: self, slot, held })
     }
 
     fn note_failed_commit(&self, error: &sqlx::Error) {
@@ -63,27 +73,33 @@ impl Writer {
 #[derive(Debug)]
 pub(super) struct Work<'w> {
     writer: &'w Writer,
-    slot: MutexGuard<'w, Option<SqliteConnection>>,
-    connection: SqliteConnection,
+    slot: MutexGuard<'w, Option<Held>>,
+    held: Held,
 }
 
 impl Work<'_> {
     /// Where its queries go.
     pub fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.connection
+        &mut self.held.connection
+    }
+
+    /// Where its queries go, and what the journal remembers. Whatever is changed in it is forgotten, all of it, unless
+    /// this transaction is committed.
+    pub fn connection_and_recent(&mut self) -> (&mut SqliteConnection, &mut Option<Recent>) {
+        (&mut self.held.connection, &mut self.held.recent)
     }
 
     /// Ends the transaction: commits what went well, rolls back what did not. Returns only when a commit is durable.
     pub async fn finish<T>(mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         match result {
             Ok(value) => {
-                let committed = sqlx::query("COMMIT").execute(&mut self.connection).await;
+                let committed = sqlx::query("COMMIT").execute(self.connection()).await;
                 if let Err(error) = committed {
                     self.writer.note_failed_commit(&error);
                     self.discard().await;
                     return Err(fault(error));
                 }
-                *self.slot = Some(self.connection);
+                *self.slot = Some(self.held);
                 Ok(value)
             }
             Err(error @ (StoreError::Unavailable(_) | StoreError::Corrupt(_))) => {
@@ -92,9 +108,9 @@ impl Work<'_> {
             }
             // Nothing is wrong with the store: it was asked for what is not there or not allowed.
             Err(refusal) => {
-                let rolled_back = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+                let rolled_back = sqlx::query("ROLLBACK").execute(self.connection()).await;
                 if rolled_back.is_ok() {
-                    *self.slot = Some(self.connection);
+                    *self.slot = Some(Held { recent: None, ..self.held });
                 }
                 Err(refusal)
             }
@@ -105,7 +121,7 @@ impl Work<'_> {
     /// a new one.
     async fn discard(self) {
         // That it cannot even be closed cleanly adds nothing to the error that is reported already.
-        let _ = self.connection.close().await;
+        let _ = self.held.connection.close().await;
     }
 }
 

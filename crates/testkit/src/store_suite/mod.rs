@@ -71,6 +71,8 @@ macro_rules! store_suite {
                 a_repeat_inside_one_batch
                 a_repeat_across_batches
                 the_window_ends_exactly_where_it_says
+                a_long_window_ends_where_it_says_too
+                the_window_that_counts_is_the_present_one
                 repeats_do_not_extend_the_window
                 a_window_of_zero_repeats_nothing
                 a_clock_set_back_refuses_nothing_for_long

@@ -4,7 +4,7 @@ use atomik_domain::{Code, SignalId, UnixMicros};
 use atomik_ports::journal::{NewSignal, Receipt, RepeatKeys};
 
 use super::{Fixture, accept, commit};
-use crate::builders::{at, identified, signal, tenant, windowed};
+use crate::builders::{at, identified, signal, tenant, windowed, windowed_for};
 
 const SECOND: i64 = UnixMicros::SECOND;
 
@@ -44,6 +44,27 @@ pub async fn the_window_ends_exactly_where_it_says(fixture: &impl Fixture) {
     let last_moment = commit(&*store, vec![windowed(&alice, 1)], at(1).plus(-1)).await;
     assert_eq!(replay_of(&last_moment[0]), Some(first));
     assert!(is_stored(&commit(&*store, vec![windowed(&alice, 1)], at(1)).await[0]));
+}
+
+pub async fn a_long_window_ends_where_it_says_too(fixture: &impl Fixture) {
+    let store = fixture.store();
+    let alice = tenant(&*store, "alice").await.unwrap();
+    let first = accept(&*store, windowed_for(&alice, 1, 60), at(0)).await;
+    for seconds in [1, 59] {
+        let repeat = commit(&*store, vec![windowed_for(&alice, 1, 60)], at(seconds)).await;
+        assert_eq!(replay_of(&repeat[0]), Some(first), "after {seconds} s");
+    }
+    assert!(is_stored(&commit(&*store, vec![windowed_for(&alice, 1, 60)], at(60)).await[0]));
+}
+
+pub async fn the_window_that_counts_is_the_present_one(fixture: &impl Fixture) {
+    let store = fixture.store();
+    let alice = tenant(&*store, "alice").await.unwrap();
+    let long = accept(&*store, windowed_for(&alice, 1, 60), at(0)).await;
+    let half_a_second = at(0).plus(SECOND / 2);
+    let shortened = commit(&*store, vec![windowed_for(&alice, 1, 1)], half_a_second).await;
+    assert_eq!(replay_of(&shortened[0]), Some(long));
+    assert!(is_stored(&commit(&*store, vec![windowed_for(&alice, 1, 1)], at(1)).await[0]));
 }
 
 pub async fn repeats_do_not_extend_the_window(fixture: &impl Fixture) {

@@ -9,7 +9,7 @@ use atomik_ports::{Store, StoreError};
 use super::directory::new_session;
 use super::{FIRST, Fixture, accept, change, commit};
 use crate::builders::{
-    START, at, fill, identified, order, outcome, position, refusal, signal, tenant, windowed,
+    START, at, fill, identified, order, outcome, position, refusal, signal, tenant, windowed, windowed_for,
 };
 
 pub async fn the_installation_is_one(fixture: &impl Fixture) {
@@ -133,7 +133,7 @@ pub async fn ended_sessions_and_old_repeat_keys_go(fixture: &impl Fixture) {
     long.expires_at = at(1_000_000);
     store.create_session(long).await.unwrap();
     accept(&*store, identified(&alice, 1, 1), at(0)).await;
-    let many = (0..=255).map(|print| windowed(&alice, print)).collect();
+    let many = (0..=255).map(|print| windowed_for(&alice, print, 60)).collect();
     commit(&*store, many, at(0)).await;
     assert_eq!(store.prune(keep(-1, 1_000, 3_600)).await.unwrap(), 256 + 1);
     assert_eq!(store.sessions(alice.user.id, START).await.unwrap().len(), 1);

@@ -1,6 +1,7 @@
 //! The hot path: hundreds of entries, one transaction, one flush, a statement for hundreds of rows.
 
 mod merge;
+mod recent;
 mod repeats;
 
 use std::collections::HashSet;
@@ -8,7 +9,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use atomik_domain::{ClientOrderId, Code, Outcome, OutcomeStatus, SignalId, UnixMicros};
 use atomik_ports::StoreError;
-use atomik_ports::journal::{Entry, Journal, NewSignal, Receipt, Refusal, SignalSource};
+use atomik_ports::journal::{Entry, Journal, NewSignal, Receipt, Refusal, RepeatKeys, SignalSource};
 use sqlx::sqlite::SqliteConnection;
 
 use super::SqliteStore;
@@ -17,6 +18,8 @@ use super::rows::{bind_outcome, notes_text};
 use merge::{Intent, Merged};
 use repeats::{Known, Verdict};
 
+pub(super) use recent::Recent;
+
 #[async_trait]
 impl Journal for SqliteStore {
     async fn commit(&self, entries: Vec<Entry>, at: UnixMicros) -> Result<Vec<Receipt>, StoreError> {
@@ -24,7 +27,8 @@ impl Journal for SqliteStore {
             return Ok(Vec::new());
         }
         let mut work = self.writer.take_turn().await?;
-        let receipts = record(work.connection(), entries, at).await;
+        let (connection, recent) = work.connection_and_recent();
+        let receipts = record(connection, recent, entries, at).await;
         work.finish(receipts).await
     }
 }
@@ -64,17 +68,19 @@ struct DeliveryRow {
 
 async fn record(
     connection: &mut SqliteConnection,
+    recent: &mut Option<Recent>,
     entries: Vec<Entry>,
     at: UnixMicros,
 ) -> Result<Vec<Receipt>, StoreError> {
-    let (mut known, mut next_id) = Known::begin(connection, &entries).await?;
+    let recent = Recent::begin(connection, recent, at).await?;
+    let mut known = Known::look_up(connection, recent, &entries).await?;
     let (mut batch, mut receipts) = (Batch::default(), Vec::with_capacity(entries.len()));
     let mut intents_at = Vec::new();
     for entry in entries {
-        next_id += 1;
+        let id = known.next_id();
         receipts.push(match entry {
-            Entry::Signal(signal) => batch.take_signal(&mut known, next_id, signal, at),
-            Entry::Refusal(refusal) => batch.take_refusal(next_id, *refusal, at),
+            Entry::Signal(signal) => batch.take_signal(&mut known, id, signal, at),
+            Entry::Refusal(refusal) => batch.take_refusal(id, *refusal, at),
             Entry::Changes(changes) => {
                 intents_at.push((receipts.len(), batch.changes.take(*changes)));
                 Receipt::Recorded { repeated_intents: Vec::new() }
@@ -95,7 +101,13 @@ fn repeated_among(intents: Vec<Intent>, existed: &HashSet<ClientOrderId>) -> Vec
 }
 
 impl Batch {
-    fn take_signal(&mut self, known: &mut Known, id: i64, signal: Box<NewSignal>, at: UnixMicros) -> Receipt {
+    fn take_signal(
+        &mut self,
+        known: &mut Known<'_>,
+        id: i64,
+        signal: Box<NewSignal>,
+        at: UnixMicros,
+    ) -> Receipt {
         match known.judge(&signal, SignalId(id), at) {
             Verdict::New => self.store(SignalId(id), signal, at),
             Verdict::Repeats { signal_id, received_at } => {
@@ -171,7 +183,7 @@ impl Batch {
     async fn write(
         self,
         connection: &mut SqliteConnection,
-        known: &Known,
+        known: &Known<'_>,
     ) -> Result<HashSet<ClientOrderId>, StoreError> {
         INSERT_SIGNALS.execute(connection, &self.signals, bind_signal).await?;
         INSERT_DELIVERIES.execute(connection, &self.deliveries, bind_delivery).await?;
@@ -183,8 +195,8 @@ impl Batch {
 
 static INSERT_SIGNALS: Bulk = insert!(
     "INSERT INTO signals (id, user_id, webhook_id, source, received_at, stored_at, action, comment, price, quantity, \
-     symbol, notes, remote_ip, payload)",
-    14,
+     symbol, notes, remote_ip, payload, fingerprint)",
+    15,
     "",
 );
 
@@ -204,7 +216,16 @@ fn bind_signal(row: &SignalRow, binds: &mut Binds) {
         .add(signal.symbol.as_deref())
         .add(notes_text(&signal.notes))
         .add(signal.remote_ip.map(|ip| ip.to_string()))
-        .add(signal.payload.as_str());
+        .add(signal.payload.as_str())
+        .add(fingerprint_of(signal).map(<[u8; 16]>::as_slice));
+}
+
+/// What its repeats within a window are recognized by.
+fn fingerprint_of(signal: &NewSignal) -> Option<&[u8; 16]> {
+    match signal.repeat.as_ref()? {
+        RepeatKeys::Window { fingerprint, .. } => Some(fingerprint),
+        RepeatKeys::Explicit { .. } => None,
+    }
 }
 
 static INSERT_DELIVERIES: Bulk = insert!(

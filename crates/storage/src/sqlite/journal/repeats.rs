@@ -1,5 +1,6 @@
-//! Which signals repeat an accepted one. Decided in the transaction that stores them: the keys of the whole batch are
-//! looked up at once, then judged one by one in memory, so that a batch's own signals count for those after them.
+//! Which signals repeat an accepted one. Decided in the transaction that stores them, one by one in memory, so that a
+//! batch's own signals count for those after them. Windows are short as a rule, and then the writer's memory of the last
+//! moments decides; explicit ids and long windows have a row each, and those of a batch are looked up at once.
 
 use std::collections::HashMap;
 
@@ -8,30 +9,40 @@ use atomik_ports::StoreError;
 use atomik_ports::journal::{Entry, ID_MEMORY_US, NewSignal, RepeatKeys};
 use sqlx::sqlite::SqliteConnection;
 
-use crate::sqlite::bulk::{Binds, Bulk, LARGEST, insert};
+use super::recent::{MEMORY_US, Recent};
+use crate::sqlite::bulk::{Binds, Bulk, insert};
 use crate::sqlite::columns::Columns;
 
 /// Webhook, and the kind of key followed by the key.
-type Key = (i64, [u8; 17]);
+pub(super) type Key = (i64, [u8; 17]);
 
 const WINDOW: u8 = b'w';
 const EXPLICIT: u8 = b'i';
 
 /// The signals that those of a batch may repeat.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct Known<'m> {
+    recent: &'m mut Recent,
+    /// By the keys that have a row.
     first: HashMap<Key, First>,
 }
 
 /// An accepted signal, as its repeats need it.
-#[derive(Debug)]
-struct First {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct First {
     signal_id: SignalId,
     received_at: UnixMicros,
-    accepted_at: UnixMicros,
+    pub(super) accepted_at: UnixMicros,
     body: Option<[u8; 16]>,
-    /// When the key is of no more use. `None`: it is stored already.
+    /// When the key's row is of no more use. `None`: there is one already, or it needs none.
     store_until: Option<UnixMicros>,
+}
+
+impl First {
+    /// A signal that is in the database.
+    pub fn stored(signal_id: SignalId, received_at: UnixMicros, accepted_at: UnixMicros) -> Self {
+        Self { signal_id, received_at, accepted_at, body: None, store_until: None }
+    }
 }
 
 /// What a signal is.
@@ -42,49 +53,51 @@ pub(super) enum Verdict {
     IdReused,
 }
 
+/// The key of a fingerprint.
+pub(super) fn window_key(webhook_id: i64, fingerprint: &[u8; 16]) -> Key {
+    keyed(webhook_id, WINDOW, fingerprint)
+}
+
+fn keyed(webhook_id: i64, kind: u8, hash: &[u8; 16]) -> Key {
+    let mut key = [kind; 17];
+    key[1..].copy_from_slice(hash);
+    (webhook_id, key)
+}
+
 /// A signal's key, how long it counts, and what body goes with it.
 fn key_of(signal: &NewSignal) -> Option<(Key, i64, Option<[u8; 16]>)> {
-    let keyed = |kind: u8, hash: &[u8; 16]| {
-        let mut key = [kind; 17];
-        key[1..].copy_from_slice(hash);
-        (signal.webhook_id.0, key)
-    };
+    let webhook_id = signal.webhook_id.0;
     match signal.repeat.as_ref()? {
         RepeatKeys::Window { window_us, .. } if *window_us <= 0 => None,
-        RepeatKeys::Window { fingerprint, window_us } => Some((keyed(WINDOW, fingerprint), *window_us, None)),
-        RepeatKeys::Explicit { id, body } => Some((keyed(EXPLICIT, id), ID_MEMORY_US, Some(*body))),
+        RepeatKeys::Window { fingerprint, window_us } => {
+            Some((window_key(webhook_id, fingerprint), *window_us, None))
+        }
+        RepeatKeys::Explicit { id, body } => {
+            Some((keyed(webhook_id, EXPLICIT, id), ID_MEMORY_US, Some(*body)))
+        }
     }
 }
 
-impl Known {
-    /// Begins the transaction and looks up, inside it, the keys of all entries. Also returns the last id that signals and
-    /// deliveries have used: read here, neither another process nor a commit whose caller went away can make it wrong.
-    pub async fn begin(
+impl<'m> Known<'m> {
+    /// Looks up the keys of all entries that may have a row.
+    pub async fn look_up(
         connection: &mut SqliteConnection,
+        recent: &'m mut Recent,
         entries: &[Entry],
-    ) -> Result<(Self, i64), StoreError> {
-        let mut keys: Vec<Key> = entries.iter().filter_map(entry_key).collect();
+    ) -> Result<Self, StoreError> {
+        let mut keys: Vec<Key> = entries.iter().filter_map(key_with_a_row).collect();
         // Sorted, so that keys on one page are looked up together.
         keys.sort_unstable();
         keys.dedup();
-        // At least one row, so that there is a statement to begin with: no webhook has the number zero.
-        if keys.is_empty() {
-            keys.push((0, [0; 17]));
-        }
-        let (first_chunk, others) = keys.split_at(keys.len().min(LARGEST));
-        let mut rows = BEGIN_AND_SELECT_KEYS.fetch(connection, first_chunk, bind_key).await?;
-        rows.extend(SELECT_KEYS.fetch(connection, others, bind_key).await?);
-        let mut first = HashMap::with_capacity(keys.len());
-        let mut last_id = 0;
-        for row in &rows {
-            match read(&mut Columns::of(row))? {
-                ((0, _), known) => last_id = last_id.max(known.signal_id.0),
-                (key, known) => {
-                    first.insert(key, known);
-                }
-            }
-        }
-        Ok((Self { first }, last_id))
+        let rows = SELECT_KEYS.fetch(connection, &keys, bind_key).await?;
+        let first = rows.iter().map(|row| read(&mut Columns::of(row))).collect::<Result<_, _>>()?;
+        Ok(Self { recent, first })
+    }
+
+    /// The next id that signals and deliveries share.
+    pub fn next_id(&mut self) -> i64 {
+        self.recent.last_id += 1;
+        self.recent.last_id
     }
 
     /// Judges a signal that would be stored under `id`, and remembers it where it is new.
@@ -93,21 +106,20 @@ impl Known {
         // The distance, whichever way: a clock that was set back must not make an hour's alerts repeats.
         let counts =
             |first: &&First| at.micros_since(first.accepted_at).unsigned_abs() < counts_us.unsigned_abs();
-        if let Some(first) = self.first.get(&key).filter(counts) {
+        if let Some(first) = self.recent.get(&key).or_else(|| self.first.get(&key)).filter(counts) {
             return if first.body == body {
                 Verdict::Repeats { signal_id: first.signal_id, received_at: first.received_at }
             } else {
                 Verdict::IdReused
             };
         }
-        let first = First {
-            signal_id: id,
-            received_at: signal.received_at,
-            accepted_at: at,
-            body,
-            store_until: Some(at.plus(counts_us)),
-        };
-        self.first.insert(key, first);
+        let first = First { body, ..First::stored(id, signal.received_at, at) };
+        if body.is_none() {
+            self.recent.put(key, first);
+        }
+        if has_a_row(counts_us) {
+            self.first.insert(key, First { store_until: Some(at.plus(counts_us)), ..first });
+        }
         Verdict::New
     }
 
@@ -120,9 +132,16 @@ impl Known {
     }
 }
 
-fn entry_key(entry: &Entry) -> Option<Key> {
+/// Whether a key that counts so long outlasts the writer's memory.
+fn has_a_row(counts_us: i64) -> bool {
+    counts_us > MEMORY_US
+}
+
+fn key_with_a_row(entry: &Entry) -> Option<Key> {
     match entry {
-        Entry::Signal(signal) => key_of(signal).map(|(key, ..)| key),
+        Entry::Signal(signal) => {
+            key_of(signal).and_then(|(key, counts_us, _)| has_a_row(counts_us).then_some(key))
+        }
         Entry::Refusal(_) | Entry::Changes(_) => None,
     }
 }
@@ -131,32 +150,18 @@ fn bind_key((webhook_id, key): &Key, binds: &mut Binds) {
     binds.add(*webhook_id).add(key.as_slice());
 }
 
-/// The end of both selects. CROSS JOIN holds SQLite to this order: for each wanted key, one look into the table. The
-/// last row stands for webhook zero, which there is not, and carries the last id.
-macro_rules! known_keys {
-    () => {
-        ") SELECT k.webhook_id, k.key, k.signal_id, s.received_at, s.stored_at, k.body FROM wanted w \
-         CROSS JOIN repeat_keys k ON k.webhook_id = w.webhook_id AND k.key = w.key JOIN signals s ON s.id = k.signal_id \
-         UNION ALL SELECT 0, zeroblob(17), max(coalesce((SELECT max(id) FROM signals), 0), \
-         coalesce((SELECT max(id) FROM deliveries), 0)), 0, 0, NULL"
-    };
-}
-
-static BEGIN_AND_SELECT_KEYS: Bulk =
-    Bulk::new("BEGIN IMMEDIATE; WITH wanted (webhook_id, key) AS (VALUES ", 2, known_keys!());
-
-static SELECT_KEYS: Bulk = Bulk::new("WITH wanted (webhook_id, key) AS (VALUES ", 2, known_keys!());
+// CROSS JOIN holds SQLite to this order: for each wanted key, one look into the table.
+static SELECT_KEYS: Bulk = Bulk::new(
+    "WITH wanted (webhook_id, key) AS (VALUES ",
+    2,
+    ") SELECT k.webhook_id, k.key, k.signal_id, s.received_at, s.stored_at, k.body FROM wanted w \
+     CROSS JOIN repeat_keys k ON k.webhook_id = w.webhook_id AND k.key = w.key JOIN signals s ON s.id = k.signal_id",
+);
 
 fn read(columns: &mut Columns<'_>) -> Result<(Key, First), StoreError> {
     let key = (columns.get()?, columns.bytes()?);
-    let first = First {
-        signal_id: SignalId(columns.get()?),
-        received_at: columns.time()?,
-        accepted_at: columns.time()?,
-        body: columns.optional_bytes()?,
-        store_until: None,
-    };
-    Ok((key, first))
+    let first = First::stored(SignalId(columns.get()?), columns.time()?, columns.time()?);
+    Ok((key, First { body: columns.optional_bytes()?, ..first }))
 }
 
 static UPSERT_KEYS: Bulk = insert!(
