@@ -22,8 +22,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Make a user, a paper account, a webhook and a strategy in one step, and say how to send the first alert
     ///
-    /// Works beside a running server, which notices within a quarter of a second, and without one. Run again with the --email of an existing
-    /// user, it makes another webhook and strategy for them.
+    /// Works beside a running server, which notices within a quarter of a second, and without one. Run again with the
+    /// --email of an existing user, it makes another webhook and strategy for them.
     Quickstart(QuickstartArgs),
     /// Send an alert to a webhook URL and show the answer
     ///
@@ -41,9 +41,14 @@ pub enum Command {
     CheckConfig(CheckConfigArgs),
     /// Print the API's OpenAPI document
     Openapi,
-    /// Copy the database to a file that must not exist, while the server runs
+    /// Copy everything but the master key, while the server runs
     ///
-    /// The copy has everything but the paper broker's own accounts (paper.db) and the master key.
+    /// The books go to FILE, the paper broker's accounts beside it: to paper.db where FILE is named atomik.db, to
+    /// monday.paper.db where it is named monday.db. Neither may exist. Both copies are of the same moment; keep them
+    /// together.
+    ///
+    /// To restore, put them into an empty directory as atomik.db and paper.db, with a copy of master.key beside them,
+    /// and serve it: atomik serve --data-dir DIR.
     Backup(BackupArgs),
 }
 
@@ -108,7 +113,7 @@ pub struct QuickstartArgs {
     /// How much one entry trades
     #[arg(long, default_value = "1")]
     pub quantity: String,
-    /// How the server is reached, where the configuration does not say: http://127.0.0.1:8080
+    /// What the printed URLs begin with [default: as the configuration says, else http://127.0.0.1:8080]
     #[arg(long)]
     pub url: Option<String>,
 }
@@ -117,7 +122,6 @@ pub struct QuickstartArgs {
 #[derive(Debug, Args)]
 pub struct SendArgs {
     /// The webhook's URL, with its secret
-    #[arg(env = "ATOMIK_WEBHOOK_URL", hide_env_values = true)]
     pub url: String,
     /// The payload, such as {"action": "BUY"}; @FILE reads a file, - the standard input
     pub payload: String,
@@ -250,6 +254,6 @@ pub enum HaltAction {
 pub struct BackupArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Where to
+    /// Where the books go
     pub file: PathBuf,
 }

@@ -46,9 +46,9 @@ pub async fn quickstart(config: &Config, args: &QuickstartArgs) -> anyhow::Resul
     let store = store::open_or_make(config).await?;
     let owner = owner(&store, args).await?;
     let made = make(&store, &owner.user, symbol.clone(), quantity, SystemClock.now()).await?;
-    let url = provisioning::webhook_url(&public_url, &made.keys.token);
     tokio::time::sleep(NOTICED).await;
-    output::text(&instructions(&owner, &made, &symbol, quantity, &public_url, &url))?;
+    let serve = output::command("serve", &config.store.data_dir);
+    output::text(&instructions(&owner, &made, &symbol, quantity, &public_url, &serve))?;
     Ok(())
 }
 
@@ -164,8 +164,9 @@ fn instructions(
     symbol: &Symbol,
     quantity: Qty,
     public_url: &str,
-    url: &str,
+    serve: &str,
 ) -> String {
+    let url = provisioning::webhook_url(public_url, &made.keys.token);
     let (secret, key) = (made.keys.secret.expose_secret(), made.api_key.expose_secret());
     let email = &owner.user.email;
     let password = owner.made_up.as_ref().map_or_else(String::new, |password| {
@@ -180,9 +181,9 @@ fn instructions(
          \x20 Webhook URL          {url}?secret={secret}\n\
          \x20 API key              {key}\n\
          \n\
-         Send an alert (the server must run: atomik serve):\n\
+         Send an alert (the server must run: {serve}):\n\
          \n\
-         \x20 curl -X POST '{url}?secret={secret}' -H 'Content-Type: application/json' -d '{{\"action\":\"BUY\",\"price\":\"5000\"}}'\n\
+         \x20 curl -X POST '{url}?secret={secret}' -H 'Content-Type: application/json' -d '{{\"action\": \"BUY\"}}'\n\
          \n\
          See the fill:\n\
          \n\

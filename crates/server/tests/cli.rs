@@ -4,6 +4,9 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader, PipeWriter};
+use std::process::{Command, Stdio};
+
 use common::{Server, atomik, run, stderr, stdout};
 use tempfile::TempDir;
 
@@ -16,6 +19,49 @@ fn help_names_every_command() {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is missing:\n{help}");
         assert!(run(&[command, "--help"]).status.success());
     }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let dir = TempDir::new().unwrap();
+    let data_dir = dir.path().to_str().unwrap();
+    let backup = dir.path().join("backup.db");
+    for args in [
+        &["--help"] as &[&str],
+        &["openapi"],
+        &["check-config", "--print-default"],
+        &["explain", r#"{"action":"BUY"}"#],
+        &["quickstart", "--data-dir", data_dir],
+        &["user", "list", "--data-dir", data_dir],
+        &["halt", "list", "--data-dir", data_dir],
+        &["backup", backup.to_str().unwrap(), "--data-dir", data_dir],
+    ] {
+        let output = atomik().args(args).stdout(read_by_nobody()).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {}", stderr(&output));
+    }
+    assert!(backup.exists());
+}
+
+#[test]
+fn a_server_whose_announcement_nobody_reads_serves() {
+    let dir = TempDir::new().unwrap();
+    let mut server = atomik()
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir", dir.path().to_str().unwrap()])
+        .stdout(read_by_nobody())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(server.stderr.take().unwrap()).lines();
+    assert!(log.any(|line| line.unwrap().contains("serving")), "it ended at once");
+    assert!(Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap().success());
+    assert!(server.wait().unwrap().success());
+}
+
+/// A pipe whose other end is closed, as `head` leaves it.
+fn read_by_nobody() -> PipeWriter {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer
 }
 
 #[test]
@@ -63,6 +109,8 @@ fn explain_says_what_a_payload_does() {
     assert_eq!(stdout(&half), "A strategy is long 7 and would sell 4 ES to exit 50 % of its position.\n");
     let short = run(&["explain", r#"{"action":"buy"}"#, "--position", "-2", "--symbol", "nq"]);
     assert_eq!(stdout(&short), "A strategy is short 2 and would buy 2 NQ to exit its whole position.\n");
+    let no_lot = run(&["explain", r#"{"action":"BUY"}"#, "--lot-size", "0"]);
+    assert!(stderr(&no_lot).contains("the lot size must be greater than 0"), "{}", stderr(&no_lot));
     let all_three = stdout(&run(&["explain", r#"{"action":"BUY"}"#]));
     assert_eq!(all_three.lines().count(), 3, "{all_three}");
 }

@@ -217,7 +217,7 @@ async fn crash_at(point: &str) {
         let stored: Vec<_> = signals.iter().filter(|record| record.signal.payload.contains(&id)).collect();
         assert_eq!(stored.len(), 1, "{point}: alert {number} is stored {} times", stored.len());
         assert_eq!(stored[0].outcomes.len(), 1, "{point}: alert {number} has one outcome");
-        let filled = stored[0].fills.iter().fold(Qty::ZERO, |sum, fill| sum + fill.execution.last_qty);
+        let filled = stored[0].fills.iter().fold(Qty::ZERO, |sum, (_, fill)| sum + fill.execution.last_qty);
         assert!(filled <= Qty(Decimal::ONE), "{point}: alert {number} filled {filled}");
     }
     assert_books_equal(&trial, &server, &signals, point).await;
@@ -226,7 +226,7 @@ async fn crash_at(point: &str) {
 
 /// Our fills, added up, are what the venue holds and what its cash says.
 async fn assert_books_equal(trial: &Trial, server: &Server, signals: &[SignalRecord], point: &str) {
-    let fills = || signals.iter().flat_map(|record| &record.fills);
+    let fills = || signals.iter().flat_map(|record| &record.fills).map(|(_, fill)| fill);
     let ours = fills().fold(SignedQty::ZERO, |net, fill| net + fill.side.signed(fill.execution.last_qty));
     let held = trial.get(server, &format!("broker-accounts/{}/positions", trial.account)).await;
     let held = held["items"].as_array().unwrap().iter().map(|row| decimal(&row["net_qty"])).sum::<Decimal>();

@@ -6,8 +6,10 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use common::{PATIENCE, Server, body_of, quickstart, run, stderr, stdout};
+use common::{PATIENCE, Quickstart, Server, body_of, quickstart, run, settled_and_equal, stderr, stdout};
 use tempfile::TempDir;
 
 const BUY: &str = r#"{"action":"BUY","price":"5000"}"#;
@@ -95,7 +97,19 @@ fn a_backup_is_a_store_of_its_own() {
     let (data_dir, copy) = (dir.path().to_str().unwrap(), copy.to_str().unwrap());
     let backup = run(&["backup", copy, "--data-dir", data_dir]);
     assert!(backup.status.success(), "{}", stderr(&backup));
-    assert!(!run(&["backup", copy, "--data-dir", data_dir]).status.success());
+    let again = run(&["backup", copy, "--data-dir", data_dir]);
+    assert!(!again.status.success() && stderr(&again).contains("exists already"), "{}", stderr(&again));
+    let nowhere = copies.path().join("nowhere/monday.db");
+    let nowhere = run(&["backup", nowhere.to_str().unwrap(), "--data-dir", data_dir]);
+    assert!(stderr(&nowhere).starts_with("atomik: no backup was made: "), "{}", stderr(&nowhere));
+    // Half of it is there, so none is made, and what is there stays.
+    std::fs::write(copies.path().join("tuesday.db"), "x").unwrap();
+    let half = run(&["backup", copies.path().join("tuesday.db").to_str().unwrap(), "--data-dir", data_dir]);
+    assert!(stderr(&half).contains("tuesday.db exists already"), "{}", stderr(&half));
+    let mut files: Vec<_> =
+        std::fs::read_dir(copies.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["atomik.db", "paper.db", "tuesday.db"]);
     let bytes = std::fs::read(copy).unwrap();
     for secret in [&made.secret, &made.key] {
         assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
@@ -103,6 +117,68 @@ fn a_backup_is_a_store_of_its_own() {
     drop(server);
     let restored = Server::start(copies.path());
     assert_eq!(items(&restored.get("/api/v1/strategies", &made.key)), 1);
+}
+
+#[test]
+fn a_backup_amid_trading_restores_books_and_venue_of_one_moment() {
+    let dir = TempDir::new().unwrap();
+    let server = Server::start(dir.path());
+    // A stream of orders: ten strategies on each of four webhooks, each of which takes ten alerts a second.
+    let made: Vec<_> = (0..4).map(|_| quickstart(dir.path(), &server.url(), &["--symbol", "MES"])).collect();
+    for number in 0..36 {
+        let strategy = format!(
+            r#"{{"name":"{number}","webhook_id":{},"broker_account_id":1,"symbol":"MES","quantity":"1","active":true}}"#,
+            1 + number % 4
+        );
+        let answer = server.post(
+            "/api/v1/strategies",
+            &format!("authorization: Bearer {}\r\n", made[0].key),
+            &strategy,
+        );
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    }
+    let copies: Vec<_> = (0..2).map(|_| TempDir::new().unwrap()).collect();
+    let enough = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for one in &made {
+            scope.spawn(|| send_until(&enough, &server, one));
+        }
+        server.wait_for("/api/v1/fills", &made[0].key, |fills| items(fills) > 0);
+        for copy in &copies {
+            let file = copy.path().join("atomik.db");
+            let backup = run(&["backup", file.to_str().unwrap(), "--data-dir", dir.path().to_str().unwrap()]);
+            assert!(backup.status.success(), "{}", stderr(&backup));
+        }
+        enough.store(true, Ordering::Relaxed);
+    });
+    drop(server);
+    for copy in &copies {
+        let restored = Server::start(copy.path());
+        assert!(!settled_and_equal(&restored, &made[0].key).is_empty());
+        for one in &made {
+            let exit = r#"{"action":"SELL","price":"5100","id":"exit"}"#;
+            let answer = restored.post(&format!("{}?secret={}", one.path, one.secret), "", exit);
+            assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+        }
+        settled_and_equal(&restored, &made[0].key);
+        let positions = restored.list("/api/v1/positions", &made[0].key);
+        assert!(positions.iter().all(|position| position["net_qty"] == "0"), "{positions:?}");
+    }
+}
+
+/// Entries and exits in turn, as many as the webhook takes.
+fn send_until(enough: &AtomicBool, server: &Server, made: &Quickstart) {
+    let path = format!("{}?secret={}", made.path, made.secret);
+    let mut number = 0;
+    while !enough.load(Ordering::Relaxed) {
+        let (action, price) = (["BUY", "SELL"][number % 2], 5_000 + number);
+        let alert = format!(r#"{{"action":"{action}","price":"{price}","id":"{number}"}}"#);
+        if server.post(&path, "", &alert).starts_with("HTTP/1.1 202") {
+            number += 1;
+        } else {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
 #[test]

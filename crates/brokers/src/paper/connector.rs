@@ -24,8 +24,8 @@ use crate::instruments;
 
 /// How many commands may wait for the desk; more are answered "not sent".
 const MAX_WAITING: usize = 10_000;
-/// The venue's database file, in the data directory.
-const FILE_NAME: &str = "paper.db";
+/// The name of the venue's database file in the data directory.
+pub const DATABASE_FILE: &str = "paper.db";
 
 /// Why the paper venue did not open.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +53,7 @@ impl PaperVenue {
     /// # Errors
     /// [`OpenError`] where the file cannot be opened, is damaged, or was written by a newer version.
     pub async fn open(data_dir: &Path, clock: Arc<dyn Clock>, seed: u64) -> Result<Self, OpenError> {
-        let file = data_dir.join(FILE_NAME);
+        let file = data_dir.join(DATABASE_FILE);
         let opened = store::open(&file).await;
         let (reader, writer) = opened
             .map_err(|error| OpenError { file: file.display().to_string(), reason: error.to_string() })?;

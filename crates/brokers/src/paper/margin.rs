@@ -6,7 +6,9 @@
 //! and of resting orders. An order needs the margin of what it adds to the position, so that an exit needs none, and a
 //! reversal only for what goes beyond the old size.
 //!
-//! Amounts in other currencies count as US dollars one to one: the venue converts nothing.
+//! An account holds US dollars, and the venue converts nothing. What is priced in a dollar coin (USDT, USDC) counts as
+//! priced in dollars; what is priced in anything else (`BTC/EUR`, `ETH/BTC`) cannot be opened, because its profits would
+//! be no dollars.
 
 use atomik_domain::order::PriceSource;
 use atomik_domain::{Amount, Instrument, OrderType, Price, Qty};
@@ -16,6 +18,11 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use super::book::{Holding, OrderRecord};
 use super::matching;
 use super::venue::{Account, Moment};
+
+/// What every account holds.
+const CURRENCY: &str = "USD";
+/// What counts as dollars, one to one.
+const DOLLARS: [&str; 3] = [CURRENCY, "USDT", "USDC"];
 
 impl Account {
     /// The account's money now.
@@ -29,7 +36,7 @@ impl Account {
         }
         let equity = self.cash + unrealized;
         let buying_power = (equity - self.margin_in_use()).max(Amount::ZERO);
-        Balance { currency: "USD".to_owned(), cash: self.cash, equity, buying_power, simulated }
+        Balance { currency: CURRENCY.to_owned(), cash: self.cash, equity, buying_power, simulated }
     }
 
     /// What the account holds.
@@ -59,6 +66,13 @@ impl Account {
         let growth = (net_qty + order.side.signed(order.order_qty)).abs().less(net_qty.abs());
         if order.reduce_only || growth.is_zero() {
             return Ok(());
+        }
+        if !DOLLARS.contains(&instrument.currency.as_str()) {
+            return Err(format!(
+                "{} is priced in {}, and a paper account holds US dollars and converts nothing. Trade the pair \
+                 against USD, USDT or USDC.",
+                order.symbol, instrument.currency
+            ));
         }
         let slippage = matching::slippage(self.settings.slippage_ticks, instrument.tick_size);
         let price = match order.order_type {

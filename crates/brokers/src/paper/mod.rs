@@ -3,7 +3,8 @@
 //! - `venue`, `margin`, `matching`, `feed`, `book` are pure: what an account is and what happens to it;
 //! - `desk` is the one task that owns every account: it takes a batch of commands, lets the accounts decide, commits all
 //!   of it at once, and only then answers;
-//! - `store` is the database file `paper.db`; `connector` and `broker` are the port's two traits.
+//! - `store` is the database file `paper.db`, `held` what a backup asks of it from another process; `connector` and
+//!   `broker` are the port's two traits.
 //!
 //! Architecture invariant: nobody sees what is not committed. The desk answers nothing and reads nothing between a
 //! decision and its commit, and where a commit fails it forgets what it decided and reads the accounts again.
@@ -13,11 +14,13 @@ mod broker;
 mod connector;
 mod desk;
 pub mod feed;
+mod held;
 mod margin;
 mod matching;
 pub mod settings;
 mod store;
 mod venue;
 
-pub use connector::{OpenError, PaperVenue};
+pub use connector::{DATABASE_FILE, OpenError, PaperVenue};
+pub use held::{HeldVenue, HoldError};
 pub use settings::PaperSettings;

@@ -22,7 +22,11 @@ const MAX_LEVERAGE: u32 = 100;
 
 /// The keys, in the order in which they are shown, with what each does.
 const FIELDS: [(&str, &str); 6] = [
-    ("starting_balance", "The money the account starts with, in US dollars. Default 100000."),
+    (
+        "starting_balance",
+        "The money the account starts with, in US dollars. USDT and USDC count as dollars; pairs priced in anything \
+         else are rejected, because nothing is converted. Default 100000.",
+    ),
     (
         "prices",
         "Fixed prices by symbol, such as {\"ES\": \"5000.00\"}; the price of a future's root holds for its dated and \

@@ -1,6 +1,8 @@
 //! The venue's database file: what the desk commits, and what it reads back.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -65,9 +67,9 @@ pub(crate) struct Writer {
 /// # Errors
 /// [`StoreFailure`] where the file cannot be opened, is damaged, or was written by a newer version.
 pub(crate) async fn open(path: &Path) -> Result<(Reader, Writer), StoreFailure> {
+    make_private(path).map_err(|error| StoreFailure(error.to_string()))?;
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
@@ -82,6 +84,15 @@ pub(crate) async fn open(path: &Path) -> Result<(Reader, Writer), StoreFailure> 
     migrated.map_err(|error| StoreFailure(error.to_string()))?;
     let pool = SqlitePoolOptions::new().max_connections(2).connect_lazy_with(options.clone());
     Ok((Reader { pool }, Writer { options, connection: Some(connection) }))
+}
+
+/// Makes the file where there is none, for its owner's eyes only; SQLite gives the files beside it the same mode.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut options = File::options();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
 }
 
 impl Reader {

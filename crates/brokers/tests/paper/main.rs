@@ -4,6 +4,7 @@
 
 mod conformance;
 mod faults;
+mod held;
 mod rules;
 mod setup;
 mod throughput;

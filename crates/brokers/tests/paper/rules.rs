@@ -45,6 +45,20 @@ async fn a_coin_trades_in_fine_lots_and_exact_money() {
 }
 
 #[tokio::test]
+async fn what_is_not_priced_in_dollars_is_rejected_because_nothing_is_converted() {
+    let setup = Setup::with(json!({})).await;
+    for (pair, currency) in [("BTC/EUR", "EUR"), ("ETH-BTC", "BTC"), ("ETHBTC", "BTC")] {
+        let reason = setup.rejected(&at("1", buy(pair, "0.01"))).await;
+        assert!(reason.starts_with(&format!("{pair} is priced in {currency}, and ")), "{reason}");
+        let resting = setup.rejected(&limit_order(symbol(pair), Side::Sell, qty("0.01"), price("9"))).await;
+        assert_eq!(resting, reason);
+    }
+    setup.accepted(&at("65000", buy("BTCUSDT", "0.01"))).await;
+    setup.accepted(&at("66000", sell("BTCUSDT", "0.01"))).await;
+    assert_eq!(setup.broker.balance().await.unwrap().cash.0, decimal("100010"));
+}
+
+#[tokio::test]
 async fn slippage_is_against_the_trader_and_only_for_market_and_stop_orders() {
     let setup = Setup::with(json!({"slippage_ticks": 2, "prices": {"ES": "5000"}})).await;
     let bought = setup.accepted(&buy("ES", "1")).await;

@@ -7,12 +7,22 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rust_decimal::Decimal;
+use serde_json::Value;
+
 /// However slow the machine: longer than anything here takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program with nothing of the caller's environment that it would read.
 pub fn atomik() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_atomik"));
+    atomik_under(&[])
+}
+
+/// The same, started by another program: its name and arguments.
+pub fn atomik_under(starter: &[&str]) -> Command {
+    let words = [starter, &[env!("CARGO_BIN_EXE_atomik")]].concat();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("ATOMIK_") {
             command.env_remove(name);
@@ -48,10 +58,15 @@ impl Server {
 
     /// With further environment variables. The logs go to `server.log` in the data directory.
     pub fn start_with(data_dir: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::start_under(&[], data_dir, environment)
+    }
+
+    /// And by another program, which becomes this one.
+    pub fn start_under(starter: &[&str], data_dir: &Path, environment: &[(&str, &str)]) -> Self {
         std::fs::create_dir_all(data_dir).unwrap();
         let log =
             std::fs::File::options().create(true).append(true).open(data_dir.join("server.log")).unwrap();
-        let mut child = atomik()
+        let mut child = atomik_under(starter)
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .envs(environment.iter().copied())
@@ -65,6 +80,10 @@ impl Server {
         // The rest is read too, so that the server never waits for a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, address }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn url(&self) -> String {
@@ -97,12 +116,23 @@ impl Server {
     }
 
     /// GET with an API key, as JSON.
-    pub fn get(&self, path: &str, key: &str) -> serde_json::Value {
+    pub fn get(&self, path: &str, key: &str) -> Value {
         let answer = self.exchange(format!(
             "GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
         ));
         assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
         serde_json::from_str(body_of(&answer)).unwrap()
+    }
+
+    /// All items of a list, page by page.
+    pub fn list(&self, path: &str, key: &str) -> Vec<Value> {
+        let mut items = Vec::new();
+        let mut page = self.get(&format!("{path}?limit=200"), key);
+        loop {
+            items.extend(page["items"].as_array().unwrap().iter().cloned());
+            let Some(cursor) = page["next_cursor"].as_str() else { return items };
+            page = self.get(&format!("{path}?limit=200&cursor={cursor}"), key);
+        }
     }
 
     /// POST to a path with these header lines (each with its line end), closing the connection.
@@ -114,12 +144,7 @@ impl Server {
     }
 
     /// Asks until the answer satisfies, and gives it back.
-    pub fn wait_for(
-        &self,
-        path: &str,
-        key: &str,
-        mut satisfies: impl FnMut(&serde_json::Value) -> bool,
-    ) -> serde_json::Value {
+    pub fn wait_for(&self, path: &str, key: &str, mut satisfies: impl FnMut(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let answer = self.get(path, key);
@@ -130,6 +155,55 @@ impl Server {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// What `/readyz` answers, once its status is this one.
+pub fn readiness(server: &Server, status: u16) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = server.exchange("GET /readyz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        if status_of(&answer) == status {
+            return body_of(&answer).to_owned();
+        }
+        assert!(Instant::now() < deadline, "readiness never came to be {status}: {answer}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits until every signal has its outcome, and compares our books with the paper venue's: positions, and, where none is
+/// open, profits with the cash of the first account. Gives the signals, newest first.
+pub fn settled_and_equal(server: &Server, key: &str) -> Vec<Value> {
+    readiness(server, 200);
+    let is_final = |signal: &Value| !["pending", "unknown"].contains(&signal["status"].as_str().unwrap());
+    let deadline = Instant::now() + PATIENCE;
+    let signals = loop {
+        let signals = server.list("/api/v1/signals", key);
+        if signals.iter().all(is_final) {
+            break signals;
+        }
+        assert!(Instant::now() < deadline, "some signal is never settled: {signals:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let sum = |rows: &[Value], field: &str| rows.iter().map(|row| decimal(&row[field])).sum::<Decimal>();
+    let (ours, fills) = (server.list("/api/v1/positions", key), server.list("/api/v1/fills", key));
+    let held = server.get("/api/v1/broker-accounts/1/positions", key);
+    let held = held["items"].as_array().unwrap();
+    assert_eq!(sum(&ours, "net_qty"), sum(held, "net_qty"), "ours: {ours:?}, the venue's: {held:?}");
+    if held.is_empty() {
+        let cash = decimal(&server.get("/api/v1/broker-accounts/1/balance", key)["cash"]);
+        let profit = sum(&fills, "realized_profit") - sum(&fills, "commission");
+        // To the cent: the venue averages over all strategies of the account, and an average may have no end.
+        assert_eq!(cash.round_dp(2), Decimal::from(100_000) + profit, "the venue's cash and our profit");
+    }
+    signals
+}
+
+pub fn decimal(value: &Value) -> Decimal {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+pub fn status_of(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
 impl Drop for Server {

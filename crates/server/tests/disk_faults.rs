@@ -1,0 +1,221 @@
+//! The whole program on a disk that fails: full, refusing to write, read-only. What was answered 202 is kept, what was
+//! answered 503 never trades, and when the disk is well again so is the program, without a restart.
+#![cfg(target_os = "linux")] // `prlimit` and `setpriv`
+#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what is wrong by panicking
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use atomik_domain::{Code, UnixMicros, UserId, WebhookId};
+use atomik_ports::journal::{Entry, Journal, Refusal};
+use atomik_ports::operations::{Operations, Retention};
+use atomik_ports::{Clock, StoreError, SystemClock};
+use atomik_storage::sqlite::{Access, OpenOptions, SqliteStore};
+use common::{
+    PATIENCE, Quickstart, Server, atomik_under, body_of, quickstart, readiness, run, settled_and_equal,
+    status_of, stderr,
+};
+use tempfile::TempDir;
+
+/// Alerts that are told apart by their price, and those that were accepted.
+struct Alerts {
+    made: Quickstart,
+    sent: u32,
+    accepted: BTreeSet<String>,
+}
+
+impl Alerts {
+    fn new(made: Quickstart) -> Self {
+        Self { made, sent: 0, accepted: BTreeSet::new() }
+    }
+
+    /// Sends entries and exits in turn until one is answered like this; what comes before must be accepted or refused
+    /// for the store's sake.
+    fn send_until(&mut self, server: &Server, wanted: u16) {
+        let path = format!("{}?secret={}", self.made.path, self.made.secret);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.sent += 1;
+            let (action, price) = (["BUY", "SELL"][self.sent as usize % 2], (5_000 + self.sent).to_string());
+            let answer = server.post(
+                &path,
+                "",
+                &format!(r#"{{"action":"{action}","price":"{price}","id":"{price}"}}"#),
+            );
+            match status_of(&answer) {
+                202 => assert!(self.accepted.insert(price)),
+                503 => assert!(answer.contains(r#""code":"store_unavailable""#), "{answer}"),
+                // Ten a second.
+                429 => std::thread::sleep(Duration::from_millis(20)),
+                _ => panic!("{answer}"),
+            }
+            if status_of(&answer) == wanted {
+                return;
+            }
+            assert!(Instant::now() < deadline, "never answered {wanted}: {answer}");
+        }
+    }
+
+    /// Starts anew on the directory: exactly what was accepted is there, each with one outcome, nothing else traded.
+    fn check(self, data_dir: &Path) {
+        let server = Server::start(data_dir);
+        let signals = settled_and_equal(&server, &self.made.key);
+        let prices: Vec<_> =
+            signals.iter().map(|signal| signal["price"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(prices.len(), self.accepted.len());
+        assert_eq!(prices.into_iter().collect::<BTreeSet<_>>(), self.accepted);
+        assert!(signals.iter().all(|signal| signal["strategies"].as_array().unwrap().len() == 1));
+        let fills = server.list("/api/v1/fills", &self.made.key);
+        let traded: BTreeSet<_> = fills.iter().map(|fill| fill["signal_id"].as_i64().unwrap()).collect();
+        assert!(traded.len() == fills.len() && !fills.is_empty(), "some signal traded twice: {fills:?}");
+    }
+}
+
+fn assert_alive_but_not_ready(server: &Server) {
+    let ready = readiness(server, 503);
+    assert!(ready.contains(r#""store":"unavailable""#), "{ready}");
+    let alive = server.exchange("GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    assert_eq!(status_of(&alive), 200, "{alive}");
+    assert!(body_of(&alive).contains("ok"));
+}
+
+/// Lets no file of the server grow beyond so many bytes: what is written there is an I/O error.
+fn limit_files(server: &Server, bytes: &str) {
+    let pid = server.pid().to_string();
+    let limit = format!("--fsize={bytes}:");
+    assert!(Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap().success());
+}
+
+#[test]
+fn a_disk_that_refuses_writes_is_503_until_it_takes_them_again() {
+    let dir = TempDir::new().unwrap();
+    // Without the trap, the system would kill whoever writes beyond the limit.
+    let starter = ["sh", "-c", r#"trap "" XFSZ; exec "$0" "$@""#];
+    let server = Server::start_under(&starter, dir.path(), &[]);
+    let mut alerts = Alerts::new(quickstart(dir.path(), &server.url(), &[]));
+    readiness(&server, 200);
+    for _ in 0..3 {
+        alerts.send_until(&server, 202);
+        // At once: what was just accepted is on its way to the venue.
+        limit_files(&server, "4096");
+        alerts.send_until(&server, 503);
+        assert_alive_but_not_ready(&server);
+        alerts.send_until(&server, 503);
+        limit_files(&server, "unlimited");
+        readiness(&server, 200);
+        alerts.send_until(&server, 202);
+    }
+    settled_and_equal(&server, &alerts.made.key);
+    limit_files(&server, "4096");
+    alerts.send_until(&server, 503);
+    drop(server);
+    alerts.check(dir.path());
+}
+
+/// The largest database of the test of a full one.
+const MAX_SIZE: u64 = 1_024 * 1_024;
+
+/// Takes all the room that the database may still grow by: with refusals, which can be removed again.
+async fn fill(store: &SqliteStore) {
+    for bytes in [60_000, 6_000, 600, 60] {
+        let refusal = || {
+            Entry::Refusal(Box::new(Refusal {
+                user_id: UserId(1),
+                webhook_id: WebhookId(1),
+                received_at: UnixMicros(1),
+                remote_ip: Ipv4Addr::LOCALHOST.into(),
+                status: 422,
+                code: Code::MalformedJson,
+                detail: String::new(),
+                payload: Some("x".repeat(bytes)),
+                suppressed: 0,
+            }))
+        };
+        while match store.commit(vec![refusal()], SystemClock.now()).await {
+            Ok(_) => true,
+            Err(StoreError::Unavailable(reason)) if reason.contains("full") => false,
+            Err(other) => panic!("{other}"),
+        } {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_database_is_503_until_there_is_room_again() {
+    let dir = TempDir::new().unwrap();
+    let size = MAX_SIZE.to_string();
+    let server = Server::start_with(dir.path(), &[("ATOMIK_STORE__MAX_SIZE", &size)]);
+    let mut alerts = Alerts::new(quickstart(dir.path(), &server.url(), &[]));
+    alerts.send_until(&server, 202);
+    let options = OpenOptions { access: Access::Shared, max_size_bytes: Some(MAX_SIZE) };
+    let store = SqliteStore::open_with(dir.path(), options, SystemClock.now()).await.unwrap();
+    for _ in 0..2 {
+        fill(&store).await;
+        // Pages that are begun may still take a few.
+        alerts.send_until(&server, 503);
+        assert_alive_but_not_ready(&server);
+        alerts.send_until(&server, 503);
+        let now = SystemClock.now();
+        let everything = Retention { deliveries_before: now, refused_per_webhook: 0, now };
+        assert!(store.prune(everything).await.unwrap() > 0);
+        readiness(&server, 200);
+        alerts.send_until(&server, 202);
+        settled_and_equal(&server, &alerts.made.key);
+    }
+    fill(&store).await;
+    alerts.send_until(&server, 503);
+    drop((server, store));
+    alerts.check(dir.path());
+}
+
+/// Where root may write whatever the permissions say, it gives that up first.
+fn bound_by_permissions() -> &'static [&'static str] {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    match id.stdout.as_slice() {
+        b"0\n" => &["setpriv", "--bounding-set=-dac_override,-dac_read_search"],
+        _ => &[],
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_refused_with_a_sentence() {
+    let dir = TempDir::new().unwrap();
+    quickstart(dir.path(), "http://127.0.0.1:8080", &[]);
+    let before = std::fs::read(dir.path().join("atomik.db")).unwrap();
+    let set_mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for file in std::fs::read_dir(dir.path()).unwrap() {
+        set_mode(&file.unwrap().path(), 0o400);
+    }
+    set_mode(dir.path(), 0o500);
+    let data_dir = dir.path().to_str().unwrap();
+    let refused = atomik_under(bound_by_permissions())
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir", data_dir])
+        .output()
+        .unwrap();
+    set_mode(dir.path(), 0o700);
+    assert_eq!(refused.status.code(), Some(1));
+    let sentence = format!("the data directory {data_dir} cannot be written: ");
+    assert!(stderr(&refused).contains(&sentence), "{}", stderr(&refused));
+    assert_eq!(std::fs::read(dir.path().join("atomik.db")).unwrap(), before);
+}
+
+#[test]
+fn a_file_where_the_directory_should_be_is_refused_with_a_sentence() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("data");
+    std::fs::write(&file, "something of somebody's").unwrap();
+    let refused = run(&["serve", "--listen", "127.0.0.1:0", "--data-dir", file.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(1));
+    let sentence = format!("atomik: cannot create the data directory {}: File exists", file.display());
+    assert!(stderr(&refused).starts_with(&sentence), "{}", stderr(&refused));
+    assert_eq!(stderr(&refused).matches("File exists").count(), 1, "{}", stderr(&refused));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "something of somebody's");
+}
