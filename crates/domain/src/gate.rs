@@ -12,11 +12,13 @@ use crate::time::UnixMicros;
 
 /// An order that the gate let pass. It cannot be made elsewhere, copied, or sent twice: sending takes it.
 ///
-/// Its one field is private, so an order that nobody approved does not compile:
+/// Its fields are private, so an order that nobody approved does not compile:
 ///
 /// ```compile_fail,E0451
-/// fn past_the_gate(request: atomik_domain::OrderRequest) -> atomik_domain::Approved {
-///     atomik_domain::Approved { request }
+/// use atomik_domain::{Approved, OrderRequest, StrategyId};
+///
+/// fn past_the_gate(request: OrderRequest, strategy_id: StrategyId) -> Approved {
+///     Approved { request, strategy_id, is_exit: true }
 /// }
 /// ```
 ///
@@ -31,6 +33,8 @@ use crate::time::UnixMicros;
 #[derive(Debug)]
 pub struct Approved {
     request: OrderRequest,
+    strategy_id: StrategyId,
+    is_exit: bool,
 }
 
 impl Approved {
@@ -38,6 +42,21 @@ impl Approved {
     #[must_use]
     pub fn request(&self) -> &OrderRequest {
         &self.request
+    }
+
+    /// Whose order it is.
+    #[must_use]
+    pub const fn strategy_id(&self) -> StrategyId {
+        self.strategy_id
+    }
+
+    /// The last look before the send, at what a person may have done since the gate let the order pass: paused or deleted
+    /// the strategy (then it is not `active`), or declared a halt.
+    ///
+    /// # Errors
+    /// [`Denial`]: the order must not go.
+    pub fn last_look(&self, active: bool, halt: Option<&(HaltMode, String)>) -> Result<(), Denial> {
+        check_permission(self.is_exit, active, halt)
     }
 
     /// The same order for a venue that nets several strategies into one position: without the venue's own reduce-only
@@ -72,6 +91,8 @@ pub struct Circumstances {
     pub now: UnixMicros,
     /// Whose order it is.
     pub strategy_id: StrategyId,
+    /// Whether the strategy runs. One that is paused enters nothing.
+    pub active: bool,
     /// When the signal was received.
     pub signal_received_at: UnixMicros,
     /// The strategy's `max_signal_age`, in seconds.
@@ -88,7 +109,8 @@ pub struct Circumstances {
     pub halt: Option<(HaltMode, String)>,
     /// Whether the account's books were compared with the broker's since the start, and agree in this symbol.
     pub books: BooksState,
-    /// Whether an order of this account and symbol is unproven.
+    /// Whether an order of this strategy in this symbol is unproven. Other strategies' orders say nothing about its own
+    /// position, and do not hold it up.
     pub unknown_order_open: bool,
 }
 
@@ -135,15 +157,16 @@ impl Gate {
         if request.order_qty.0 <= rust_decimal::Decimal::ZERO {
             return Err(denial(Code::QuantityBelowLot, "The order's quantity is not positive.".to_owned()));
         }
-        check_halt(&request, circumstances)?;
-        if request.reduce_only {
+        let (strategy_id, is_exit) = (circumstances.strategy_id, request.reduce_only);
+        check_permission(is_exit, circumstances.active, circumstances.halt.as_ref())?;
+        if is_exit {
             check_exit(&request, circumstances)?;
             self.count(circumstances);
         } else {
             check_entry(&request, circumstances)?;
             self.check_rate(circumstances)?;
         }
-        Ok(Approved { request })
+        Ok(Approved { request, strategy_id, is_exit })
     }
 
     fn interval(&self) -> i64 {
@@ -185,11 +208,15 @@ fn denial(code: Code, detail: String) -> Denial {
     Denial { code, detail }
 }
 
-fn check_halt(request: &OrderRequest, circumstances: &Circumstances) -> Result<(), Denial> {
-    match &circumstances.halt {
+/// What a person may forbid at any moment.
+fn check_permission(is_exit: bool, active: bool, halt: Option<&(HaltMode, String)>) -> Result<(), Denial> {
+    match halt {
         Some((HaltMode::All, reason)) => Err(denial(Code::Halted, format!("Everything is frozen: {reason}"))),
-        Some((HaltMode::Entries, reason)) if !request.reduce_only => {
+        Some((HaltMode::Entries, reason)) if !is_exit => {
             Err(denial(Code::Halted, format!("Entries are halted: {reason}")))
+        }
+        _ if !is_exit && !active => {
+            Err(denial(Code::StrategyInactive, Code::StrategyInactive.meaning().to_owned()))
         }
         _ => Ok(()),
     }

@@ -209,7 +209,7 @@ pub struct Order {
     pub sent_at: Option<UnixMicros>,
     /// When the venue's answer arrived.
     pub acknowledged_at: Option<UnixMicros>,
-    /// When its last fill arrived here.
+    /// When its last fill arrived here; it is durable a moment later, in the next transaction.
     pub filled_at: Option<UnixMicros>,
     /// When this record last changed.
     pub updated_at: UnixMicros,

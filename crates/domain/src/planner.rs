@@ -93,18 +93,22 @@ pub fn decide(situation: &Situation) -> Decision {
     }
 }
 
-/// The most of a position that the broker can still explain: for a long, the account's net
-/// position plus what other strategies are short there, less what is already being sold; mirrored for a short.
+/// The most of a position that the broker can still explain: for a long, the account's net position plus what other
+/// strategies are short there, less what is already being sold; mirrored for a short.
 ///
+/// `held` is what each strategy on the account holds, this one or not: its own position is not opposite to itself.
 /// `exits_working` is the quantity of every working order, of any strategy on the account, on the exit's side.
 #[must_use]
-pub fn explained(held: PositionSide, venue_net: SignedQty, others_opposite: Qty, exits_working: Qty) -> Qty {
-    let toward_us = match held {
-        PositionSide::Short => -venue_net,
-        PositionSide::Long | PositionSide::Flat => venue_net,
-    };
-    let total = toward_us.0.saturating_add(others_opposite.0).max(Decimal::ZERO);
-    Qty(total).less(exits_working)
+pub fn explained(
+    net_qty: SignedQty,
+    venue_net: SignedQty,
+    held: impl IntoIterator<Item = SignedQty>,
+    exits_working: Qty,
+) -> Qty {
+    let toward_us = if net_qty.is_short() { -venue_net } else { venue_net };
+    let opposite = held.into_iter().filter(|other| other.is_long() != net_qty.is_long());
+    let total = opposite.fold(toward_us.0, |sum, other| sum.saturating_add(other.abs().0));
+    Qty(total.max(Decimal::ZERO)).less(exits_working)
 }
 
 const fn adding_side(held: PositionSide) -> Side {

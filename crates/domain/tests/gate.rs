@@ -5,8 +5,8 @@
 use atomik_domain::gate::{BooksState, Circumstances, Denial, Gate, Tally};
 use atomik_domain::money::parse_decimal;
 use atomik_domain::{
-    ClientOrderId, Code, HaltMode, OrderRequest, OrderType, Qty, Side, SignalId, SignedQty, StrategyId,
-    Symbol, TimeInForce, UnixMicros,
+    Approved, ClientOrderId, Code, HaltMode, OrderRequest, OrderType, Qty, Side, SignalId, SignedQty,
+    StrategyId, Symbol, TimeInForce, UnixMicros,
 };
 use proptest::prelude::*;
 use rstest::rstest;
@@ -49,6 +49,7 @@ fn in_order() -> Circumstances {
     Circumstances {
         now: NOW,
         strategy_id: StrategyId(1),
+        active: true,
         signal_received_at: NOW,
         max_signal_age_s: 30,
         net_qty: signed("5"),
@@ -100,6 +101,36 @@ fn a_freeze_stops_entries_and_exits() {
         let denial = Gate::new(600).approve(request, &frozen).unwrap_err();
         assert_eq!(denial.code, Code::Halted);
         assert!(denial.to_string().contains("a person looks"), "{denial}");
+    }
+}
+
+#[test]
+fn a_paused_strategy_enters_nothing_and_still_gets_out() {
+    let paused = Circumstances { active: false, ..in_order() };
+    assert_eq!(approve(entry("1"), &paused), Err(Code::StrategyInactive));
+    assert_eq!(approve(exit("5"), &paused), Ok(qty("5")));
+}
+
+/// Whether the strategy runs, the halt that covers it, and what the last look says of an entry and of an exit.
+#[rstest]
+#[case::nothing_has_come(true, None, None, None)]
+#[case::a_pause(false, None, Some(Code::StrategyInactive), None)]
+#[case::a_halt(true, Some(HaltMode::Entries), Some(Code::Halted), None)]
+#[case::a_freeze(true, Some(HaltMode::All), Some(Code::Halted), Some(Code::Halted))]
+#[case::a_pause_and_a_freeze(false, Some(HaltMode::All), Some(Code::Halted), Some(Code::Halted))]
+fn the_last_look_sees_what_a_person_has_done_since(
+    #[case] active: bool,
+    #[case] halt: Option<HaltMode>,
+    #[case] of_entry: Option<Code>,
+    #[case] of_exit: Option<Code>,
+) {
+    let halt = halt.map(|mode| (mode, "a person looks".to_owned()));
+    for (request, expected) in [(entry("1"), of_entry), (exit("1"), of_exit)] {
+        let approved = Gate::new(600).approve(request, &in_order()).unwrap();
+        let look =
+            |approved: &Approved| approved.last_look(active, halt.as_ref()).err().map(|denial| denial.code);
+        assert_eq!(look(&approved), expected);
+        assert_eq!(look(&approved.for_netted_account()), expected, "the venue's mark changes nothing");
     }
 }
 

@@ -7,7 +7,7 @@
 use atomik_domain::alert::{Action, ExitPercent, Intention};
 use atomik_domain::planner::{Decision, Situation, Working, decide, explained};
 use atomik_domain::strategy::{Behavior, DEFAULT_MAX_SIGNAL_AGE_S};
-use atomik_domain::{Code, OnOppositeEntry, PositionSide, Qty, Side, SignedQty};
+use atomik_domain::{Code, OnOppositeEntry, Qty, Side, SignedQty};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -287,11 +287,11 @@ impl Lane {
         let direction = if buy { 1 } else { -1 };
         // A lane ends an entry that still works before it plans anything the other way, as the engine does.
         self.orders.retain(|order| order.is_exit || order.direction == direction);
-        let side = PositionSide::of(SignedQty(Decimal::from(self.net)));
+        let net_qty = SignedQty(self.step.decimal(self.net));
         let exits_working = self.step.qty(self.working(true));
         let venue_net = SignedQty(self.step.decimal(self.venue_net));
         let decision = decide(&Situation {
-            explained: Some(explained(side, venue_net, Qty::ZERO, exits_working)),
+            explained: Some(explained(net_qty, venue_net, [net_qty], exits_working)),
             ..self.step.situation(&Lots {
                 buy,
                 kind,

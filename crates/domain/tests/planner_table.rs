@@ -11,7 +11,7 @@ use atomik_domain::alert::{Action, Intention};
 use atomik_domain::money::parse_decimal;
 use atomik_domain::planner::{Decision, Situation, Working, decide, explained};
 use atomik_domain::strategy::{Behavior, DEFAULT_MAX_SIGNAL_AGE_S};
-use atomik_domain::{Code, OnOppositeEntry, PositionSide, Qty, Side, SignedQty};
+use atomik_domain::{Code, OnOppositeEntry, Qty, Side, SignedQty};
 use rstest::rstest;
 
 fn qty(text: &str) -> Qty {
@@ -390,24 +390,26 @@ fn entries_stay_below_the_limit_in_whole_lots(
     assert_eq!(decide(&situation), expected);
 }
 
-/// What the broker explains: held side, the account's net position, others' opposite positions, orders working on the
+/// What the broker explains: what is held, the account's net position, what another strategy holds, orders working on the
 /// exit's side.
 #[rstest]
-#[case::all_of_it_is_there(PositionSide::Long, "10", "0", "0", "10")]
-#[case::closed_by_hand(PositionSide::Long, "0", "0", "0", "0")]
-#[case::hidden_by_anothers_short(PositionSide::Long, "0", "10", "0", "10")]
-#[case::being_sold_already(PositionSide::Long, "10", "0", "4", "6")]
-#[case::the_account_is_short(PositionSide::Long, "-5", "0", "0", "0")]
-#[case::a_short_mirrors(PositionSide::Short, "-10", "0", "3", "7")]
-#[case::a_short_hidden_by_anothers_long(PositionSide::Short, "2", "12", "0", "10")]
-#[case::a_short_closed_by_hand(PositionSide::Short, "0", "0", "0", "0")]
+#[case::all_of_it_is_there("10", "10", "0", "0", "10")]
+#[case::closed_by_hand("10", "0", "0", "0", "0")]
+#[case::hidden_by_anothers_short("10", "0", "-10", "0", "10")]
+#[case::anothers_long_hides_nothing("10", "20", "10", "0", "20")]
+#[case::being_sold_already("10", "10", "0", "4", "6")]
+#[case::the_account_is_short("10", "-5", "0", "0", "0")]
+#[case::a_short_mirrors("-10", "-10", "0", "3", "7")]
+#[case::a_short_hidden_by_anothers_long("-10", "2", "12", "0", "10")]
+#[case::a_short_closed_by_hand("-10", "0", "0", "0", "0")]
 fn explained_is_the_account_and_what_others_hold_against_it(
-    #[case] held: PositionSide,
+    #[case] held: &str,
     #[case] venue_net: &str,
-    #[case] others_opposite: &str,
+    #[case] another: &str,
     #[case] exits_working: &str,
     #[case] expected: &str,
 ) {
-    let result = explained(held, signed(venue_net), qty(others_opposite), qty(exits_working));
+    let positions = [signed(held), signed(another)];
+    let result = explained(positions[0], signed(venue_net), positions, qty(exits_working));
     assert_eq!(result, qty(expected));
 }

@@ -1,7 +1,7 @@
 //! Broker accounts: one connection each, kept up, and the way from its reports to the lanes.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atomik_domain::{BrokerAccount, BrokerAccountId, ClientOrderId, ExecutionReport, UserId};
@@ -23,13 +23,25 @@ const REPORTS: usize = 1_024;
 /// How many ended orders' reports still find their lane.
 const ENDED_KEPT: usize = 256;
 
+/// How an account is connected.
+#[derive(Clone)]
+pub enum Connection {
+    /// Not (yet, or any more).
+    Down,
+    /// It is.
+    Up(Arc<dyn Broker>),
+    /// The account was unlinked: it never will be again.
+    Unlinked,
+}
+
 /// One account's connection, shared by its lanes.
 pub struct Link {
     /// The account.
     pub id: BrokerAccountId,
     /// Whose it is.
     pub user_id: UserId,
-    broker: RwLock<Option<Arc<dyn Broker>>>,
+    /// Watched by the lanes, so that each knows the last word on it however busy it is.
+    connection: watch::Sender<Connection>,
     status: Mutex<AccountStatus>,
     routes: Mutex<Routes>,
 }
@@ -47,7 +59,7 @@ impl Link {
         Self {
             id: account.id,
             user_id: account.user_id,
-            broker: RwLock::new(None),
+            connection: watch::Sender::new(Connection::Down),
             status: Mutex::new(status),
             routes: Mutex::default(),
         }
@@ -56,7 +68,26 @@ impl Link {
     /// The connection, where there is one.
     #[must_use]
     pub fn broker(&self) -> Option<Arc<dyn Broker>> {
-        self.broker.read().unwrap_or_else(PoisonError::into_inner).clone()
+        match &*self.connection.borrow() {
+            Connection::Up(broker) => Some(Arc::clone(broker)),
+            Connection::Down | Connection::Unlinked => None,
+        }
+    }
+
+    /// The connection and its changes.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Connection> {
+        self.connection.subscribe()
+    }
+
+    fn set_connection(&self, connection: Connection) {
+        self.connection.send_if_modified(|known| {
+            let is_linked = !matches!(known, Connection::Unlinked);
+            if is_linked {
+                *known = connection;
+            }
+            is_linked
+        });
     }
 
     /// How the account stands.
@@ -91,7 +122,7 @@ impl Link {
             routes.lanes.get(&report.client_order_id).and_then(mpsc::WeakSender::upgrade)
         };
         if let Some(lane) = lane {
-            // A lane that is gone is gone with the program.
+            // This sender keeps the lane; it is gone only where the program ends.
             let _ = lane.send(Event::Report(report)).await;
         }
     }
@@ -127,7 +158,12 @@ impl Accounts {
         let mut accounts = self.lock();
         match (account, accounts.get(&id)) {
             (None, _) => {
-                accounts.remove(&id);
+                let unlinked = accounts.remove(&id);
+                drop(accounts);
+                if let Some(account) = unlinked {
+                    account.link.set_connection(Connection::Unlinked);
+                    lanes.unlink(id);
+                }
             }
             (Some(account), Some(known)) => {
                 known.settings.send_if_modified(|settings| {
@@ -164,10 +200,10 @@ async fn keep_up(
         let ended = match connect(&work, &account, reports).await {
             Ok(broker) => {
                 pause = Duration::from_millis(500);
-                connected(&work, &lanes, &link, broker);
+                set_state(&work, &link, AccountState::Ready, None);
+                link.set_connection(Connection::Up(broker));
                 let ended = pump(&work, &lanes, &link, reports_in, &mut settings).await;
-                *link.broker.write().unwrap_or_else(PoisonError::into_inner) = None;
-                lanes.tell(link.id, || Event::Disconnected);
+                link.set_connection(Connection::Down);
                 ended
             }
             Err(detail) => {
@@ -200,13 +236,6 @@ async fn connect(
     }
 }
 
-fn connected(work: &Work, lanes: &Lanes, link: &Link, broker: Arc<dyn Broker>) {
-    let capabilities = broker.capabilities().clone();
-    *link.broker.write().unwrap_or_else(PoisonError::into_inner) = Some(broker);
-    set_state(work, link, AccountState::Ready, None);
-    lanes.tell(link.id, || Event::Connected(capabilities.clone()));
-}
-
 /// Hands reports on and has the books compared in between. Returns whether the account is done with for good.
 async fn pump(
     work: &Work,
@@ -227,8 +256,11 @@ async fn pump(
                 }
             },
             _ = compare.tick() => {
-                link.status_mut().reconciled_at = lanes.compared_at(link.id);
-                lanes.tell(link.id, || Event::CompareBooks);
+                if let Some(at) = lanes.compared_at(link.id) {
+                    link.status_mut().reconciled_at = Some(at);
+                }
+                // A lane that has no room for it is busy, and is asked the next time.
+                let _ = lanes.tell(link.id, || Event::CompareBooks);
             }
             changed = settings.changed() => return changed.is_err(),
             () = work.stopped() => return true,

@@ -156,8 +156,8 @@ struct Batch {
 }
 
 impl CommitLoop {
-    /// Commits until every [`Committer`] is gone. `stored` is called for each stored signal, in the order of acceptance,
-    /// after its commit and before its answer.
+    /// Commits until every [`Committer`] is gone. `stored` is called for each stored signal with the time at which its
+    /// commit was durable: in the order of acceptance, and before its answer.
     pub async fn run(mut self, stored: impl Fn(Box<NewSignal>, atomik_domain::SignalId, UnixMicros)) {
         let mut deliveries = Vec::with_capacity(MAX_DELIVERIES);
         let mut changes = Vec::with_capacity(MAX_CHANGES);
@@ -193,15 +193,15 @@ impl CommitLoop {
             return;
         }
         failpoint::hit("before_commit");
-        let at = self.clock.now();
-        let result = self.store.commit(batch.entries, at).await;
+        let result = self.store.commit(batch.entries, self.clock.now()).await;
+        let durable_at = self.clock.now();
         failpoint::hit("after_commit");
         match result {
             Ok(receipts) => {
                 for ((receipt, waiter), signal) in receipts.into_iter().zip(batch.waiters).zip(batch.signals)
                 {
                     if let (Receipt::Stored { signal_id }, Some(signal)) = (&receipt, signal) {
-                        stored(signal, *signal_id, at);
+                        stored(signal, *signal_id, durable_at);
                     }
                     answer(waiter, Ok(receipt));
                 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use atomik_domain::{
@@ -14,18 +14,17 @@ use atomik_ports::{Broker, BrokerConnector, Clock, Store, StoreError};
 use tokio::sync::watch;
 
 use crate::accounts::Accounts;
-use crate::committer::{Committer, NotStored};
+use crate::committer::NotStored;
 use crate::events::EventLog;
 use crate::explain::{self, Explanation};
 use crate::housekeeping;
 use crate::intake::{Answer, Inbound, Intake};
-use crate::lane::{self, LaneKey};
+use crate::lane::{self, LaneKey, Standing};
 use crate::lanes::Lanes;
-use crate::meters::Meters;
+use crate::meters::Depths;
 use crate::recovery;
 use crate::registry::Registry;
 use crate::settings::EngineSettings;
-use crate::ticks::Ticks;
 use crate::work::Work;
 
 /// What an engine is made of.
@@ -126,31 +125,13 @@ impl Engine {
     /// # Errors
     /// [`StartError`] where the store cannot be read.
     pub async fn start(parts: EngineParts) -> Result<Arc<Self>, StartError> {
-        let EngineParts { store, clock, connectors, settings } = parts;
-        let registry = Arc::new(Registry::load(Arc::clone(&store)).await?);
-        let unfinished = store.unfinished_work().await?;
-        let (stop, stopped) = watch::channel(false);
-        let (committer, commits) =
-            Committer::new(Arc::clone(&store), Arc::clone(&clock), settings.max_waiting_deliveries);
-        let run = u64::try_from(clock.now().0).unwrap_or_default();
-        let work = Arc::new(Work {
-            installation: store.installation(),
-            store,
-            clock,
-            connectors,
-            settings,
-            registry,
-            committer,
-            events: Arc::new(EventLog::new(run)),
-            meters: Arc::new(Meters::default()),
-            ticks: Ticks::start(),
-            stop: stopped,
-            tally: Mutex::default(),
-        });
+        let registry = Registry::load(Arc::clone(&parts.store)).await?;
+        let unfinished = parts.store.unfinished_work().await?;
+        let (work, commits, stop) = Work::new(parts, registry);
         let accounts = Arc::new(Accounts::default());
         let lanes = Lanes::new(Arc::clone(&work), Arc::clone(&accounts));
         let dispatch = Arc::clone(&lanes);
-        tokio::spawn(commits.run(move |signal, id, stored_at| dispatch.dispatch(&signal, id, stored_at)));
+        tokio::spawn(commits.run(move |signal, id, durable_at| dispatch.dispatch(&signal, id, durable_at)));
         for account in work.registry.broker_accounts() {
             accounts.set(&work, &lanes, account.id, Some(account));
         }
@@ -201,9 +182,10 @@ impl Engine {
     /// # Errors
     /// The store's.
     pub async fn refresh(&self) -> Result<(), StoreError> {
-        for (id, account) in self.work.registry.catch_up().await? {
+        self.work.registry.catch_up().await?;
+        self.work.registry.hand_on_accounts(|id, account| {
             self.accounts.set(&self.work, &self.lanes, id, account);
-        }
+        });
         Ok(())
     }
 
@@ -225,7 +207,8 @@ impl Engine {
     /// Cancels the entries that work on an account, and exits every strategy's position there.
     ///
     /// # Errors
-    /// `NotFound` where the account is not the user's; the store's where an exit could not be stored.
+    /// `NotFound` where the account is not the user's; `Unavailable` where too much waits, and the store's where an exit
+    /// could not be stored: some entries may have been canceled and some exits stored then.
     pub async fn flatten(
         &self,
         user_id: UserId,
@@ -233,11 +216,15 @@ impl Engine {
     ) -> Result<FlattenReport, StoreError> {
         let account = self.work.registry.broker_account(account_id);
         account.filter(|account| account.user_id == user_id).ok_or(StoreError::NotFound)?;
-        self.lanes.tell(account_id, || lane::Event::CancelWorking);
+        let too_much = || StoreError::Unavailable("too much waits".to_owned());
+        if !self.lanes.tell(account_id, || lane::Event::CancelWorking) {
+            return Err(too_much());
+        }
         let mut signals = Vec::new();
         for strategy in self.work.registry.strategies_on(account_id) {
             let key = LaneKey { broker_account_id: account_id, symbol: strategy.symbol.clone() };
-            let (position, working, _) = self.lanes.strategy(&key, strategy.id);
+            let (standing, _) = self.lanes.standing(&key);
+            let Standing { position, working, .. } = standing.get(&strategy.id).copied().unwrap_or_default();
             let may_open = !working.entries.is_zero() || self.lanes.waiting(&key) > 0;
             if position.net_qty.is_zero() && !may_open {
                 continue;
@@ -264,9 +251,7 @@ impl Engine {
                 Ok(Receipt::Stored { signal_id }) => signals.push((strategy.id, signal_id)),
                 Ok(_) => {}
                 Err(NotStored::Store(error)) => return Err(error),
-                Err(NotStored::Overloaded) => {
-                    return Err(StoreError::Unavailable("too much waits".to_owned()));
-                }
+                Err(NotStored::Overloaded) => return Err(too_much()),
             }
         }
         Ok(FlattenReport { signals })
@@ -359,11 +344,13 @@ impl Engine {
         self.lanes.close();
     }
 
-    pub(crate) fn work(&self) -> &Arc<Work> {
-        &self.work
+    /// What waits, and in how many lanes.
+    #[must_use]
+    pub fn depths(&self) -> Depths {
+        self.lanes.depths()
     }
 
-    pub(crate) fn lanes(&self) -> &Arc<Lanes> {
-        &self.lanes
+    pub(crate) fn work(&self) -> &Arc<Work> {
+        &self.work
     }
 }

@@ -1,17 +1,19 @@
 //! What would each strategy do about a payload now? Trades nothing.
 
+use std::collections::HashMap;
+
 use atomik_domain::alert::Action;
 use atomik_domain::gate::Circumstances;
 use atomik_domain::planner::{self, Decision, Situation};
 use atomik_domain::position::PositionSide;
 use atomik_domain::{
-    Alert, BrokerAccountId, ClientOrderId, Code, Gate, Intention, OrderRequest, OrderType, Qty, Side,
-    SignalId, SignedQty, Strategy, StrategyId, Symbol, TimeInForce,
+    Alert, BrokerAccountId, ClientOrderId, Code, Gate, Intention, OrderRequest, OrderType, Position, Qty,
+    Side, SignalId, SignedQty, Strategy, StrategyId, Symbol, TimeInForce,
 };
 use rust_decimal::Decimal;
 
 use crate::accounts::Accounts;
-use crate::lane::{LaneKey, View};
+use crate::lane::{LaneKey, Standing, View};
 use crate::lanes::Lanes;
 use crate::work::Work;
 
@@ -108,13 +110,14 @@ async fn explain_one(
     alert: &Alert,
 ) -> StrategyExplanation {
     let key = LaneKey { broker_account_id: strategy.broker_account_id, symbol: strategy.symbol.clone() };
-    let (position, working, books) = lanes.strategy(&key, strategy.id);
+    let (standing, books) = lanes.standing(&key);
+    let Standing { position, working, unproven } = standing.get(&strategy.id).copied().unwrap_or_default();
     let broker = accounts.link(key.broker_account_id).and_then(|link| link.broker());
     let (mut lot_size, mut explained) = (Qty(Decimal::ONE), None);
     if let Some(broker) = &broker {
         lot_size = broker.instrument(&key.symbol).await.map_or(lot_size, |instrument| instrument.lot_size);
         let net = broker.net_position(&key.symbol).await.ok();
-        explained = net.map(|net| still_there(lanes, &key, strategy.id, position.net_qty, net));
+        explained = net.map(|net| still_there(&position, net, &standing));
     }
     let situation = Situation {
         action: alert.action,
@@ -137,6 +140,7 @@ async fn explain_one(
         let circumstances = Circumstances {
             now: work.clock.now(),
             strategy_id: strategy.id,
+            active: strategy.active,
             signal_received_at: work.clock.now(),
             max_signal_age_s: strategy.behavior.max_signal_age_s,
             net_qty: position.net_qty,
@@ -145,7 +149,7 @@ async fn explain_one(
             max_position: strategy.behavior.max_position,
             halt: work.registry.halt(key.broker_account_id, strategy.id),
             books,
-            unknown_order_open: false,
+            unknown_order_open: unproven,
         };
         let request = trial_order(&key.symbol, side, qty, word != "enter", work.installation);
         let denial = Gate::new(work.settings.max_orders_per_minute).approve(request, &circumstances).err();
@@ -172,18 +176,10 @@ async fn explain_one(
     }
 }
 
-fn still_there(
-    lanes: &Lanes,
-    key: &LaneKey,
-    id: StrategyId,
-    net_qty: SignedQty,
-    venue_net: SignedQty,
-) -> Qty {
-    let positions = lanes.positions(key);
-    let others = positions.iter().filter(|(other, _)| **other != id);
-    let opposite = others.filter(|(_, held)| held.net_qty.is_long() != net_qty.is_long());
-    let opposite = opposite.fold(Qty::ZERO, |sum, (_, held)| sum + held.net_qty.abs());
-    planner::explained(PositionSide::of(net_qty), venue_net, opposite, Qty::ZERO)
+fn still_there(position: &Position, net: SignedQty, standing: &HashMap<StrategyId, Standing>) -> Qty {
+    let alike = standing.values().filter(|one| one.position.side() == position.side());
+    let exits = alike.fold(Qty::ZERO, |sum, one| sum + one.working.exits);
+    planner::explained(position.net_qty, net, standing.values().map(|one| one.position.net_qty), exits)
 }
 
 /// An order that is only shown to a gate of its own.

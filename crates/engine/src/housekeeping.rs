@@ -23,7 +23,7 @@ pub fn start(engine: &Arc<Engine>) {
         }
     }));
     tokio::spawn(every(SHOW, Arc::downgrade(engine), |engine: Arc<Engine>| async move {
-        engine.work().meters.depths(engine.lanes().depths(), engine.now());
+        engine.work().meters.depths(engine.depths(), engine.now());
     }));
     tokio::spawn(every(
         PRUNE,

@@ -1,21 +1,20 @@
-//! All lanes: made when first needed, kept for good, told what concerns them.
+//! All lanes: made when first needed, told what concerns them, let go once they have rested for a while.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atomik_domain::gate::BooksState;
-use atomik_domain::planner::Working;
 use atomik_domain::{
-    BrokerAccountId, Code, Gate, Intention, Outcome, OutcomeStatus, Position, SignalId, StrategyId,
-    UnixMicros,
+    BrokerAccountId, Code, Gate, Intention, Outcome, OutcomeStatus, SignalId, StrategyId, UnixMicros,
 };
 use atomik_ports::journal::{Changes, NewSignal};
 use tokio::sync::mpsc;
 
 use crate::accounts::Accounts;
 use crate::lane::runner::LaneRunner;
-use crate::lane::{Event, Job, Lane, LaneKey, LaneSeed, SignalBrief, View};
+use crate::lane::{Event, Job, Lane, LaneKey, LaneSeed, SignalBrief, Standing, View};
 use crate::meters::{Depths, Stage};
+use crate::recovery;
 use crate::work::Work;
 
 /// How many events of one lane may wait.
@@ -34,8 +33,8 @@ pub struct LaneView {
     pub oldest: Option<UnixMicros>,
     /// How many orders are unproven.
     pub unknown_orders: usize,
-    /// Each strategy's position, and what may still fill.
-    pub strategies: HashMap<StrategyId, (Position, Working)>,
+    /// How each strategy stands.
+    pub strategies: HashMap<StrategyId, Standing>,
 }
 
 impl Default for LaneView {
@@ -62,8 +61,10 @@ struct Handle {
 pub struct Lanes {
     work: Arc<Work>,
     accounts: Arc<Accounts>,
+    /// Whoever tells a lane something does so under this lock, or holds a sender since before: so none is let go with
+    /// something untold.
     lanes: Mutex<HashMap<LaneKey, Handle>>,
-    /// The lanes that this start found something unfinished in.
+    /// The lanes that this start found something in, and whose first comparison of books has not ended.
     found_at_start: Mutex<Vec<LaneKey>>,
 }
 
@@ -75,15 +76,19 @@ impl Lanes {
     }
 
     /// Opens a lane as the last run left it. Before any signal is dispatched.
-    pub fn restore(&self, key: LaneKey, seed: LaneSeed) {
+    pub fn restore(self: &Arc<Self>, key: LaneKey, seed: LaneSeed) {
         self.found_at_start.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
-        self.open(&mut self.lock(), key, seed);
+        self.open(&mut self.lock(), key, Some(seed));
     }
 
-    /// Hands a stored signal to the lanes of its strategies.
-    pub fn dispatch(&self, signal: &NewSignal, id: SignalId, stored_at: UnixMicros) {
-        self.work.meters.stage(Stage::Stored, signal.received_at, stored_at);
-        let waited = stored_at.micros_since(signal.received_at).max(0);
+    pub(crate) fn work(&self) -> &Arc<Work> {
+        &self.work
+    }
+
+    /// Hands a stored signal to the lanes of its strategies. `now` is after its commit.
+    pub fn dispatch(self: &Arc<Self>, signal: &NewSignal, id: SignalId, now: UnixMicros) {
+        self.work.meters.stage(Stage::Stored, signal.received_at, now);
+        let waited = now.micros_since(signal.received_at).max(0);
         let intention = signal.comment.as_deref().map_or(Ok(Intention::Bare), Intention::parse);
         let brief = SignalBrief {
             id,
@@ -101,25 +106,27 @@ impl Lanes {
         }
     }
 
-    fn enqueue(&self, job: Job) {
+    fn enqueue(self: &Arc<Self>, job: Job) {
         let Some(strategy) = self.work.registry.strategy(job.strategy_id) else {
             self.refuse(&job, Code::StrategyInactive);
             return;
         };
         let key = LaneKey { broker_account_id: strategy.broker_account_id, symbol: strategy.symbol.clone() };
-        let handle = {
+        let refused = {
             let mut lanes = self.lock();
+            if !lanes.contains_key(&key) {
+                self.open(&mut lanes, key.clone(), None);
+            }
             match lanes.get(&key) {
-                Some(handle) => Some(handle.clone()),
-                None => self.open(&mut lanes, key, LaneSeed::default()),
+                Some(handle) => {
+                    let told = handle.events.try_send(Event::Signal(job.clone()));
+                    told.err().map(|_| Code::OverQueue)
+                }
+                None => Some(Code::AccountUnavailable),
             }
         };
-        let Some(handle) = handle else {
-            self.refuse(&job, Code::AccountUnavailable);
-            return;
-        };
-        if handle.events.try_send(Event::Signal(job.clone())).is_err() {
-            self.refuse(&job, Code::OverQueue);
+        if let Some(code) = refused {
+            self.refuse(&job, code);
         }
     }
 
@@ -144,40 +151,51 @@ impl Lanes {
         });
     }
 
-    fn open(&self, lanes: &mut HashMap<LaneKey, Handle>, key: LaneKey, seed: LaneSeed) -> Option<Handle> {
-        let link = self.accounts.link(key.broker_account_id)?;
+    /// Opens a lane from a seed, or else from what the store has: it is empty or was at rest, so that is all there is.
+    /// Opens none where the account was unlinked.
+    fn open(self: &Arc<Self>, lanes: &mut HashMap<LaneKey, Handle>, key: LaneKey, seed: Option<LaneSeed>) {
+        let Some(link) = self.accounts.link(key.broker_account_id) else { return };
         let (events, events_in) = mpsc::channel(EVENTS);
-        let view = Arc::new(Mutex::new(LaneView::default()));
-        for (order, _) in &seed.orders {
+        for (order, _) in seed.iter().flat_map(|seed| &seed.orders) {
             link.route(order.request.client_order_id, events.downgrade());
         }
-        let gate = Gate::new(self.work.settings.max_orders_per_minute);
-        let lane = Lane::new(key.clone(), seed, gate, self.work.settings.max_lane_queue);
-        let runner = LaneRunner::new(
-            Arc::clone(&self.work),
-            Arc::clone(&link),
-            lane,
-            events.downgrade(),
-            Arc::clone(&view),
-        );
-        tokio::spawn(runner.run(events_in));
-        if let Some(broker) = link.broker() {
-            // Room for it is certain: the channel is new.
-            let _ = events.try_send(Event::Connected(broker.capabilities().clone()));
-        }
-        let handle = Handle { events, view };
-        lanes.insert(key, handle.clone());
-        Some(handle)
+        let view = Arc::new(Mutex::new(LaneView::default()));
+        let (all, answers) = (Arc::clone(self), events.downgrade());
+        lanes.insert(key.clone(), Handle { events, view: Arc::clone(&view) });
+        tokio::spawn(async move {
+            let seed = match seed {
+                Some(seed) => seed,
+                None => recovery::seed_at_rest(&all.work, link.user_id, &key).await,
+            };
+            let gate = Gate::new(all.work.settings.max_orders_per_minute);
+            let lane = Lane::new(key, seed, gate, all.work.settings.max_lane_queue);
+            LaneRunner::new(all, link, lane, answers, view).run(events_in).await;
+        });
     }
 
-    /// Tells every lane of an account something.
-    pub fn tell(&self, account: BrokerAccountId, event: impl Fn() -> Event) {
-        for (_, handle) in self.of_account(account) {
-            if let Err(mpsc::error::TrySendError::Full(event)) = handle.events.try_send(event()) {
-                // The lane is busy; what concerns its connection must reach it all the same.
-                tokio::spawn(async move { handle.events.send(event).await });
-            }
+    /// Lets a lane at rest go, unless somebody tells it something at this moment. The next signal opens it again.
+    pub(crate) fn let_go(&self, key: &LaneKey, events: &mpsc::Receiver<Event>) -> bool {
+        let mut lanes = self.lock();
+        // The one sender is the handle's, and nobody but us can reach that now.
+        let untold = events.is_empty() && events.sender_strong_count() == 1;
+        if untold {
+            lanes.remove(key);
         }
+        untold
+    }
+
+    /// Lets go of an unlinked account's lanes. Each settles what it was told and what answers are on their way for, and
+    /// ends.
+    pub(crate) fn unlink(&self, account: BrokerAccountId) {
+        self.lock().retain(|key, _| key.broker_account_id != account);
+    }
+
+    /// Tells every lane of an account something. `false`: some lane had no room for it.
+    #[must_use]
+    pub fn tell(&self, account: BrokerAccountId, event: impl Fn() -> Event) -> bool {
+        let lanes = self.lock();
+        let own = lanes.iter().filter(|(key, _)| key.broker_account_id == account);
+        own.fold(true, |told, (_, handle)| handle.events.try_send(event()).is_ok() && told)
     }
 
     /// Whether some lane of the account found its books different from the broker's.
@@ -193,26 +211,25 @@ impl Lanes {
         self.of_account(account).iter().filter_map(|(_, handle)| view(handle).agreed_at).min()
     }
 
-    /// A strategy's position and what may still fill, as its lane has them.
+    /// How every strategy stands in a lane, and its books. Where there is none, nothing is held.
     #[must_use]
-    pub fn strategy(&self, key: &LaneKey, id: StrategyId) -> (Position, Working, BooksState) {
+    pub fn standing(&self, key: &LaneKey) -> (HashMap<StrategyId, Standing>, BooksState) {
         let handle = self.lock().get(key).cloned();
-        let Some(handle) = handle else {
-            return (Position::default(), Working::default(), BooksState::Agree);
-        };
+        let Some(handle) = handle else { return (HashMap::new(), BooksState::Agree) };
         let view = view(&handle);
-        let (position, working) = view.strategies.get(&id).copied().unwrap_or_default();
-        (position, working, view.books)
+        (view.strategies.clone(), view.books)
     }
 
     /// Whether every lane that this start found something in has compared its books, or cannot for want of a connection.
     #[must_use]
     pub fn reconciled(&self) -> bool {
-        let found = self.found_at_start.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut found = self.found_at_start.lock().unwrap_or_else(PoisonError::into_inner);
         let lanes = self.lock();
-        found.iter().filter_map(|key| lanes.get(key).map(|handle| (key, handle))).all(|(key, handle)| {
+        let compared = |handle: &Handle| view(handle).books != BooksState::NotCompared;
+        found.retain(|key| lanes.get(key).is_some_and(|handle| !compared(handle)));
+        found.iter().all(|key| {
             let status = self.accounts.link(key.broker_account_id).map(|link| link.status().state);
-            view(handle).books != BooksState::NotCompared || status == Some(crate::AccountState::Disconnected)
+            status == Some(crate::AccountState::Disconnected)
         })
     }
 
@@ -221,15 +238,6 @@ impl Lanes {
     pub fn waiting(&self, key: &LaneKey) -> usize {
         let handle = self.lock().get(key).cloned();
         handle.map_or(0, |handle| view(&handle).waiting + (EVENTS - handle.events.capacity()))
-    }
-
-    /// Every strategy's position in a lane.
-    #[must_use]
-    pub fn positions(&self, key: &LaneKey) -> HashMap<StrategyId, Position> {
-        let handle = self.lock().get(key).cloned();
-        let positions = handle
-            .map(|handle| view(&handle).strategies.iter().map(|(id, (held, _))| (*id, *held)).collect());
-        positions.unwrap_or_default()
     }
 
     /// Whether nothing is left to do that can be done now: lanes without a connection do not count.
@@ -247,7 +255,9 @@ impl Lanes {
     #[must_use]
     pub fn depths(&self) -> Depths {
         let mut depths = Depths { records: self.work.committer.waiting(), ..Depths::default() };
-        for handle in self.lock().values() {
+        let lanes = self.lock();
+        depths.lanes = lanes.len();
+        for handle in lanes.values() {
             let view = view(handle);
             depths.signals += view.waiting + (EVENTS - handle.events.capacity());
             depths.unknown_orders += view.unknown_orders;

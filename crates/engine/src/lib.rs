@@ -21,5 +21,6 @@ mod work;
 pub use engine::{AccountState, AccountStatus, Engine, EngineParts, FlattenReport, Readiness, StartError};
 pub use events::{Event, EventBody, EventLog, Subscription};
 pub use explain::{Explanation, StrategyExplanation};
-pub use intake::{Answer, Inbound};
+pub use intake::{Answer, Inbound, Malformed};
+pub use meters::Depths;
 pub use settings::EngineSettings;

@@ -38,6 +38,7 @@ pub struct Meters {
     waiting_signals: Gauge,
     oldest_signal: Gauge,
     unknown_orders: Gauge,
+    lanes: Gauge,
 }
 
 /// A step of a signal's way, measured from its receipt.
@@ -51,7 +52,7 @@ pub enum Stage {
     Sent,
     /// The venue's answer here.
     Acknowledged,
-    /// Its last fill here.
+    /// Its last fill recorded.
     Filled,
 }
 
@@ -81,6 +82,7 @@ impl Default for Meters {
             waiting_signals: gauge!("atomik_waiting_signals"),
             oldest_signal: gauge!("atomik_oldest_waiting_signal_seconds"),
             unknown_orders: gauge!("atomik_unknown_orders"),
+            lanes: gauge!("atomik_lanes"),
         }
     }
 }
@@ -96,6 +98,8 @@ pub struct Depths {
     pub oldest: Option<UnixMicros>,
     /// Orders whose fate is not proven.
     pub unknown_orders: usize,
+    /// Lanes: one for each account and symbol that something is held, open or waiting in, or was a while ago.
+    pub lanes: usize,
 }
 
 impl Meters {
@@ -113,14 +117,11 @@ impl Meters {
         }
     }
 
-    /// Measures the steps of an order that has filled.
-    pub fn order(&self, order: &Order, received_at: UnixMicros) {
+    /// Measures the steps of an order that has filled, once that is recorded.
+    pub fn order(&self, order: &Order, received_at: UnixMicros, recorded_at: UnixMicros) {
         self.stage(Stage::Planned, received_at, order.planned_at);
-        let steps = [
-            (Stage::Sent, order.sent_at),
-            (Stage::Acknowledged, order.acknowledged_at),
-            (Stage::Filled, order.filled_at),
-        ];
+        self.stage(Stage::Filled, received_at, recorded_at);
+        let steps = [(Stage::Sent, order.sent_at), (Stage::Acknowledged, order.acknowledged_at)];
         for (stage, at) in steps {
             if let Some(at) = at {
                 self.stage(stage, received_at, at);
@@ -133,6 +134,7 @@ impl Meters {
         self.waiting_records.set(count(depths.records));
         self.waiting_signals.set(count(depths.signals));
         self.unknown_orders.set(count(depths.unknown_orders));
+        self.lanes.set(count(depths.lanes));
         self.oldest_signal.set(depths.oldest.map_or(seconds(0), |oldest| seconds(now.micros_since(oldest))));
     }
 }

@@ -1,14 +1,23 @@
-//! What the last run left unfinished, put back into lanes.
+//! What lanes start from: what the last run left unfinished, or what they left themselves when they were let go.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
-use atomik_domain::{ClientOrderId, Code, ExecId, Intention, Outcome, OutcomeStatus, UnixMicros};
-use atomik_ports::history::Signal;
+use atomik_domain::{
+    ClientOrderId, Code, ExecId, Intention, Outcome, OutcomeStatus, SignalId, StrategyId, UnixMicros, UserId,
+};
+use atomik_ports::PageRequest;
+use atomik_ports::history::{Signal, TradeFilter};
 use atomik_ports::journal::Changes;
 use atomik_ports::operations::UnfinishedWork;
+use atomik_ports::store::MAX_PAGE;
 
 use crate::lane::{Job, LaneKey, LaneSeed, SignalBrief, View};
 use crate::registry::Registry;
+use crate::work::Work;
+
+/// The pause before the store is read again that could not be read.
+const READ_PAUSE: Duration = Duration::from_millis(500);
 
 /// Sorts unfinished work into the lanes it belongs to. What belongs to no lane any more (its strategy or account is gone) is
 /// settled by the changes that come with it.
@@ -23,6 +32,15 @@ pub fn seeds(
     for fill in work.fills {
         seen.entry(fill.client_order_id).or_default().insert(fill.execution.exec_id);
     }
+    let mut traded: HashMap<(SignalId, StrategyId), OutcomeStatus> = HashMap::new();
+    for order in &work.orders {
+        let traded = traded.entry((order.signal_id, order.strategy_id)).or_insert(OutcomeStatus::Denied);
+        if !order.status.is_final() {
+            *traded = OutcomeStatus::Unknown;
+        } else if !order.filled_qty.is_zero() && *traded == OutcomeStatus::Denied {
+            *traded = OutcomeStatus::PartlyFilled;
+        }
+    }
     for record in work.positions {
         let key = LaneKey { broker_account_id: record.broker_account_id, symbol: record.symbol.clone() };
         seeds.entry(key).or_default().positions.push(record);
@@ -34,12 +52,13 @@ pub fn seeds(
         seeds.entry(key).or_default().orders.push((order, executions));
     }
     for (signal, outcome) in work.outcomes {
+        let status = traded.get(&(signal.id, outcome.strategy_id)).copied().unwrap_or(OutcomeStatus::Denied);
         let Some(strategy) = registry.strategy(outcome.strategy_id) else {
-            changes.outcomes.push(orphaned(outcome, Code::StrategyInactive, now));
+            changes.outcomes.push(orphaned(outcome, status, Code::StrategyInactive, now));
             continue;
         };
         if registry.broker_account(strategy.broker_account_id).is_none() {
-            changes.outcomes.push(orphaned(outcome, Code::AccountUnavailable, now));
+            changes.outcomes.push(orphaned(outcome, status, Code::AccountUnavailable, now));
             continue;
         }
         let key = LaneKey { broker_account_id: strategy.broker_account_id, symbol: strategy.symbol.clone() };
@@ -64,8 +83,36 @@ fn brief(signal: &Signal) -> SignalBrief {
     }
 }
 
-/// Nobody is left to work on it: the strategy or its account is gone.
-fn orphaned(outcome: Outcome, code: Code, now: UnixMicros) -> Outcome {
-    let detail = code.meaning().to_owned();
-    Outcome { status: OutcomeStatus::Denied, code, detail, settled_at: Some(now), ..outcome }
+/// Nobody is left to work on it: the strategy or its account is gone. What its orders have come to is not denied by that.
+fn orphaned(outcome: Outcome, status: OutcomeStatus, code: Code, now: UnixMicros) -> Outcome {
+    let code = if status == OutcomeStatus::Unknown { Code::OrderUnknown } else { code };
+    let settled_at = status.is_final().then_some(now);
+    Outcome { status, code, detail: code.meaning().to_owned(), settled_at, ..outcome }
+}
+
+/// What a lane starts from that was at rest or never was: nothing is open or waits there, so its positions are all there
+/// is. Waits for the store as long as it takes: a lane must not begin without them.
+pub async fn seed_at_rest(work: &Work, user_id: UserId, key: &LaneKey) -> LaneSeed {
+    let filter = TradeFilter {
+        broker_account_id: Some(key.broker_account_id),
+        symbol: Some(key.symbol.clone()),
+        ..TradeFilter::default()
+    };
+    let mut page = PageRequest { limit: MAX_PAGE, before: None };
+    let mut seed = LaneSeed::default();
+    loop {
+        match work.store.positions(user_id, &filter, page).await {
+            Ok(read) => {
+                seed.positions.extend(read.items);
+                page.before = read.next;
+                if page.before.is_none() {
+                    return seed;
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, account = %key.broker_account_id, "a lane waits for the store");
+                tokio::time::sleep(READ_PAUSE).await;
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! by this process, by another one or by the command line reaches it the same way.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use atomik_domain::{
     BrokerAccount, BrokerAccountId, Halt, HaltId, HaltMode, Strategy, StrategyId, User, UserId, Webhook,
@@ -51,7 +51,12 @@ pub struct Registry {
     tables: RwLock<Tables>,
     /// The number of the last change taken in. Held while catching up, so that catching up happens once at a time.
     change: tokio::sync::Mutex<i64>,
+    /// Accounts that have changed and were not taken from here yet, oldest change first.
+    changed_accounts: Mutex<Vec<AccountChange>>,
 }
+
+/// An account as it is now; `None` where it was unlinked.
+type AccountChange = (BrokerAccountId, Option<Arc<BrokerAccount>>);
 
 impl Registry {
     /// Loads everything.
@@ -61,28 +66,34 @@ impl Registry {
     pub async fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
         let snapshot = store.snapshot().await?;
         let change = tokio::sync::Mutex::new(snapshot.change);
-        Ok(Self { store, tables: RwLock::new(Tables::of(snapshot)), change })
+        let tables = RwLock::new(Tables::of(snapshot));
+        Ok(Self { store, tables, change, changed_accounts: Mutex::default() })
     }
 
-    /// Takes in what changed since the last time. Returns the accounts among it; `None` for one that was unlinked.
+    /// Takes in what changed since the last time.
     ///
     /// # Errors
     /// The store's; then nothing was taken in.
-    pub async fn catch_up(&self) -> Result<Vec<(BrokerAccountId, Option<Arc<BrokerAccount>>)>, StoreError> {
+    pub async fn catch_up(&self) -> Result<(), StoreError> {
         let mut change = self.change.lock().await;
         let (now, changes) = self.store.changes_since(*change).await?;
         *change = now;
-        let mut accounts = Vec::new();
-        if changes.is_empty() {
-            return Ok(accounts);
+        if !changes.is_empty() {
+            let mut tables = self.write();
+            let accounts = changes.into_iter().filter_map(|changed| tables.apply(changed));
+            self.changed_accounts().extend(accounts);
         }
-        let mut tables = self.write();
-        for changed in changes {
-            if let Some(account) = tables.apply(changed) {
-                accounts.push(account);
-            }
-        }
-        Ok(accounts)
+        Ok(())
+    }
+
+    /// Hands every account's change on once, in the order in which they came, whoever of several callers asks.
+    pub fn hand_on_accounts(&self, mut take: impl FnMut(BrokerAccountId, Option<Arc<BrokerAccount>>)) {
+        // Taken while the list is held: a later change must not overtake an earlier one.
+        self.changed_accounts().drain(..).for_each(|(id, account)| take(id, account));
+    }
+
+    fn changed_accounts(&self) -> MutexGuard<'_, Vec<AccountChange>> {
+        self.changed_accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The webhook with this token, its owner and its active strategies.
@@ -178,7 +189,7 @@ impl Tables {
     }
 
     /// Takes a change in. Returns it where it is an account's.
-    fn apply(&mut self, changed: Changed) -> Option<(BrokerAccountId, Option<Arc<BrokerAccount>>)> {
+    fn apply(&mut self, changed: Changed) -> Option<AccountChange> {
         match changed {
             Changed::User(user) => {
                 self.users.insert(user.id, Arc::new(user));

@@ -10,7 +10,8 @@ use atomik_ports::{BrokerConnector, Clock, Store};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::committer::Committer;
+use crate::committer::{CommitLoop, Committer};
+use crate::engine::EngineParts;
 use crate::events::EventLog;
 use crate::meters::Meters;
 use crate::registry::Registry;
@@ -35,6 +36,33 @@ pub struct Work {
 }
 
 impl Work {
+    /// What the workers of a new engine share, the loop that has to run for its committer, and what ends its workers.
+    pub(crate) fn new(
+        parts: EngineParts,
+        registry: Registry,
+    ) -> (Arc<Self>, CommitLoop, watch::Sender<bool>) {
+        let EngineParts { store, clock, connectors, settings } = parts;
+        let (stop, stopped) = watch::channel(false);
+        let (committer, commits) =
+            Committer::new(Arc::clone(&store), Arc::clone(&clock), settings.max_waiting_deliveries);
+        let run = u64::try_from(clock.now().0).unwrap_or_default();
+        let work = Self {
+            installation: store.installation(),
+            store,
+            clock,
+            connectors,
+            settings,
+            registry: Arc::new(registry),
+            committer,
+            events: Arc::new(EventLog::new(run)),
+            meters: Arc::new(Meters::default()),
+            ticks: Ticks::start(),
+            stop: stopped,
+            tally: Mutex::default(),
+        };
+        (Arc::new(work), commits, stop)
+    }
+
     /// Returns when workers are to end.
     pub(crate) async fn stopped(&self) {
         let mut stop = self.stop.clone();
@@ -72,5 +100,47 @@ impl Work {
             tracing::error!(%error, "the freeze could not be read back");
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use atomik_domain::{BrokerAccountId, StrategyId, UnixMicros};
+    use atomik_storage::sqlite::SqliteStore;
+
+    use super::*;
+    use crate::lane::View;
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> UnixMicros {
+            UnixMicros(0)
+        }
+    }
+
+    // From outside it cannot be brought about: the types forbid it.
+    #[tokio::test]
+    async fn one_more_sent_than_approved_freezes_everything_and_does_not_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path(), UnixMicros(0)).await.unwrap());
+        let registry = Registry::load(Arc::clone(&store)).await.unwrap();
+        let settings = EngineSettings::default();
+        let parts = EngineParts {
+            store: Arc::clone(&store),
+            clock: Arc::new(Still),
+            connectors: BTreeMap::new(),
+            settings,
+        };
+        let (work, _commits, _stop) = Work::new(parts, registry);
+        let halt = || work.registry.halt(BrokerAccountId(1), StrategyId(1)).map(|(mode, _)| mode);
+        work.count_approved(2);
+        assert!(work.count_sent().await && work.count_sent().await);
+        assert_eq!(halt(), None);
+        assert!(!work.count_sent().await);
+        assert_eq!(halt(), Some(HaltMode::All), "in force when the order is held back");
+        let halts = store.halts().await.unwrap();
+        assert_eq!(halts.len(), 1, "and for good: only a person lifts it");
+        assert_eq!((halts[0].scope, halts[0].mode), (HaltScope::System, HaltMode::All));
     }
 }

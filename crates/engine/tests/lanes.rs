@@ -11,6 +11,7 @@ mod lanes {
     mod restart;
     mod reverse;
     mod shared;
+    mod unlinked;
     mod unproven;
     mod unsent;
     mod waiting;

@@ -228,9 +228,9 @@ impl History {
         self.world.venue.fill(id, qty, self.world.now)
     }
 
-    /// The stream: complete, with all executions, with none, or cut off while the connection is down.
+    /// The stream: complete, with all executions, with none, lost now and then, or cut off while the connection is down.
     fn report(&mut self, report: ExecutionReport) {
-        if !self.world.link_up {
+        if !self.world.link_up || self.random.percent(3) {
             return;
         }
         let report = match self.random.below(10) {

@@ -393,7 +393,8 @@ pub trait Directory: Send + Sync {
     /// Deletes a strategy.
     ///
     /// # Errors
-    /// `InUse` while it holds a position or has an order that is not final.
+    /// `InUse` while it has an order that is not final or, on an account that is still linked, holds a position or works
+    /// on a signal.
     async fn delete_strategy(&self, user_id: UserId, id: StrategyId) -> Result<(), StoreError>;
 
     /// Declares a halt.

@@ -52,7 +52,7 @@ pub struct Signal {
     pub source: SignalSource,
     /// When its first byte was seen.
     pub received_at: UnixMicros,
-    /// When it was committed.
+    /// When its transaction was handed to the disk. The 202 comes after it is durable.
     pub stored_at: UnixMicros,
     /// Which way it points.
     pub action: Action,
@@ -79,8 +79,8 @@ pub struct SignalRecord {
     pub outcomes: Vec<Outcome>,
     /// Their orders, by strategy and leg.
     pub orders: Vec<Order>,
-    /// Their fills, in the order they were recorded.
-    pub fills: Vec<Fill>,
+    /// Their fills, each with its row number as in [`History::fills`], in the order they were recorded.
+    pub fills: Vec<(i64, Fill)>,
 }
 
 /// Which deliveries are wanted.

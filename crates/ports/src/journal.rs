@@ -18,7 +18,8 @@ pub trait Journal: Send + Sync {
     /// Commits all entries in one transaction and returns only when it is durable. Entries take effect in order, so a
     /// later signal sees an earlier one of the same call as a possible repeat. Receipts come back in the same order.
     ///
-    /// `at` is the time of the commit: what is stamped as `stored`, and what repeat windows are measured with.
+    /// `at` is the time at which the transaction is handed over: what is stamped as `stored`, and what repeat windows are
+    /// measured with. It is durable a moment later, when this returns.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`]: nothing of the whole call was recorded.

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio::time::Instant;
 
 use crate::committer::{Committer, NotStored};
 use crate::events::{EventBody, EventLog};
@@ -27,7 +28,7 @@ const REFUSED_PAYLOAD_BYTES: usize = 4 * 1_024;
 /// How much of an accepted body is kept: all that the receiver takes.
 const ACCEPTED_PAYLOAD_BYTES: usize = 64 * 1_024;
 
-/// A request to a webhook URL, after transport: method and size are right, the body is complete.
+/// A request to a webhook URL, after transport: method and size are right, and it came in time.
 #[derive(Debug)]
 pub struct Inbound {
     /// The token from the path.
@@ -38,10 +39,24 @@ pub struct Inbound {
     pub secrets: Vec<SecretString>,
     /// The header `Idempotency-Key`.
     pub idempotency_key: Option<String>,
-    /// The body.
+    /// The body; empty where transport could not read it.
     pub body: Bytes,
+    /// What transport found wrong with body or key. Refused where the payload's turn comes, not before: a stranger is to
+    /// hear the same as ever.
+    pub malformed: Option<Malformed>,
     /// When the request's head had been read.
     pub received_at: UnixMicros,
+    /// By when it is answered: a signal whose commit has not begun by then is taken back.
+    pub answer_by: Instant,
+}
+
+/// Something about a request that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// What it is.
+    pub code: Code,
+    /// What it is and what was expected, in a sentence.
+    pub detail: String,
 }
 
 /// What to answer.
@@ -167,6 +182,9 @@ impl Intake {
             let detail = format!("Rate limit of {} requests per second exceeded", meter::RATE_PER_SECOND);
             Refused { retry_after_s: Some(retry_after_s), ..Refused::new(429, Code::RateLimited, &detail) }
         })?;
+        if let Some(malformed) = &inbound.malformed {
+            return Err(Refused::new(422, malformed.code, &malformed.detail));
+        }
         Alert::parse(&inbound.body).map_err(|error| Refused::new(422, error.code(), &error.to_string()))
     }
 
@@ -222,7 +240,8 @@ impl Intake {
             repeat,
             targets: found.targets.to_vec(),
         };
-        match self.committer.store_signal(signal, self.settings.store_timeout).await {
+        let left = inbound.answer_by.saturating_duration_since(Instant::now());
+        match self.committer.store_signal(signal, self.settings.store_timeout.min(left)).await {
             Ok(Receipt::Stored { signal_id }) => {
                 self.stored(found, received_at, signal_id);
                 Answer::Accepted { webhook_id: webhook.id, timestamp: received_at, replayed: false }
@@ -304,7 +323,9 @@ fn refuse(refused: Refused) -> Answer {
     Answer::Refused { status, code, detail, retry_after_s }
 }
 
-/// An explicit id decides alone; without one, equal alerts within the webhook's window are repeats.
+/// An explicit id decides alone; without one, equal alerts within the webhook's window are repeats. A quantity that
+/// cannot be read counts as none, as it does everywhere: two alerts that differ in nothing else are one, because what
+/// nobody can read does not say that two trades were meant.
 fn repeat_keys(alert: &Alert, inbound: &Inbound, window_s: u32) -> Option<RepeatKeys> {
     if let Some(id) = inbound.idempotency_key.as_ref().or(alert.id.as_ref()) {
         return Some(RepeatKeys::Explicit {

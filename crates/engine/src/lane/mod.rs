@@ -4,6 +4,7 @@
 //! [`Lane::handle`] is a pure function from state and event to effects; [`runner`] performs the effects and feeds what
 //! comes of them back. Nothing in this folder but the runner touches a clock, a store or a venue.
 
+mod books;
 mod orders;
 mod planning;
 pub mod runner;
@@ -21,7 +22,7 @@ use atomik_ports::broker::{BrokerError, CancelOutcome, Capabilities, LookUp, Sub
 use atomik_ports::journal::{Changes, SignalSource};
 use uuid::Uuid;
 
-pub use state::{Lane, LaneSeed};
+pub use state::{Lane, LaneSeed, Standing};
 
 /// Which lane.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,6 +75,8 @@ pub enum Event {
     Connected(Capabilities),
     /// The account is not connected any more.
     Disconnected,
+    /// The account was unlinked: what waits is settled, and nothing leaves any more.
+    Unlinked,
     /// The venue's rules for the symbol.
     Instrument(Result<Instrument, BrokerError>),
     /// The venue's net position in the symbol.

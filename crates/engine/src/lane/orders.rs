@@ -360,7 +360,13 @@ impl Lane {
         }
     }
 
-    fn end_quietly(&mut self, context: &Context<'_>, id: ClientOrderId, status: OrderStatus, reason: String) {
+    pub(super) fn end_quietly(
+        &mut self,
+        context: &Context<'_>,
+        id: ClientOrderId,
+        status: OrderStatus,
+        reason: String,
+    ) {
         self.unanswered.remove(&id);
         if let Some(tracked) = self.orders.get_mut(&id) {
             tracked.order.status = status;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use atomik_domain::gate::{Circumstances, Denial};
 use atomik_domain::planner::{self, Decision, Situation};
-use atomik_domain::position::PositionSide;
 use atomik_domain::{
     Action, ClientOrderId, Code, Intention, Order, OrderRequest, OrderStatus, OrderType, OutcomeStatus, Qty,
     Side, SignedQty, Strategy, TimeInForce, UnixMicros,
@@ -14,7 +13,7 @@ use atomik_ports::journal::SignalSource;
 use rust_decimal::Decimal;
 
 use super::orders::NEVER_REACHED;
-use super::state::{Book, Current, FILL_PATIENCE_US, Lane, Stage, Tracked};
+use super::state::{Book, Current, FILL_PATIENCE_US, Lane, Link, Stage, Tracked};
 use super::{Context, Effect, Job, NetPurpose};
 
 /// How long canceled entries may take to end before the job goes on without their end.
@@ -35,6 +34,7 @@ impl Lane {
             );
             return;
         }
+        self.hurry_rules(context);
         self.queue.push_back(job);
     }
 
@@ -74,9 +74,6 @@ impl Lane {
 
     /// Without the symbol's rules nothing can be planned: the venue does not know it.
     pub(super) fn fail_queue(&mut self, context: &Context<'_>, error: &BrokerError) {
-        if !matches!(error, BrokerError::UnknownSymbol(_)) {
-            return;
-        }
         for job in std::mem::take(&mut self.queue) {
             self.settle(context, &job, OutcomeStatus::Denied, Code::BrokerRejected, error.to_string());
         }
@@ -162,6 +159,9 @@ impl Lane {
 
     /// Plans the current job: cancels what stands against it, asks for what is missing, orders or settles.
     pub(super) fn plan(&mut self, context: &Context<'_>, strategy: &Strategy) {
+        if matches!(self.link, Link::Gone) {
+            return; // nothing is sent any more; the job is given up
+        }
         let Some(current) = &mut self.current else { return };
         current.planned_at.get_or_insert(context.now);
         let job = current.job.clone();
@@ -271,12 +271,9 @@ impl Lane {
 
     fn explained(&self, strategy: &Strategy, venue_net: SignedQty) -> Qty {
         let net_qty = self.position(strategy.id).net_qty;
-        let held = PositionSide::of(net_qty);
-        let others = self.books.iter().filter(|(id, _)| **id != strategy.id);
-        let opposite = others.filter(|(_, book)| book.position.net_qty.is_long() != net_qty.is_long());
-        let others_opposite = opposite.fold(Qty::ZERO, |sum, (_, book)| sum + book.position.net_qty.abs());
+        let held = self.books.values().map(|book| book.position.net_qty);
         let exit_side = if net_qty.is_long() { Side::Sell } else { Side::Buy };
-        planner::explained(held, venue_net, others_opposite, self.exits_on(exit_side))
+        planner::explained(net_qty, venue_net, held, self.exits_on(exit_side))
     }
 
     /// Whether other strategies hold the opposite of this one here, so that the venue sees less than each of them holds.
@@ -354,24 +351,16 @@ impl Lane {
         request: OrderRequest,
         again: Option<ClientOrderId>,
     ) -> Result<atomik_domain::Approved, Denial> {
-        if !request.reduce_only && !strategy.active {
-            let detail = Code::StrategyInactive.meaning().to_owned();
-            return Err(Denial { code: Code::StrategyInactive, detail });
-        }
         let own = again.and_then(|id| self.orders.get(&id)).map(|tracked| tracked.order.leaves_qty());
         let own = own.unwrap_or(Qty::ZERO);
         let working = self.working(strategy.id);
         let (own_entry, own_exit) = if request.reduce_only { (Qty::ZERO, own) } else { (own, Qty::ZERO) };
         let received_at =
             self.current.as_ref().map_or(context.now, |current| received_at(context, &current.job));
-        let unknown = self.orders.values().any(|tracked| {
-            tracked.order.strategy_id == strategy.id
-                && tracked.order.status == OrderStatus::Unknown
-                && Some(tracked.order.request.client_order_id) != again
-        });
         let circumstances = Circumstances {
             now: context.now,
             strategy_id: strategy.id,
+            active: strategy.active,
             signal_received_at: received_at,
             max_signal_age_s: strategy.behavior.max_signal_age_s,
             net_qty: self.position(strategy.id).net_qty,
@@ -380,7 +369,7 @@ impl Lane {
             max_position: strategy.behavior.max_position,
             halt: context.view.halt(self.key.broker_account_id, strategy.id),
             books: self.books_state,
-            unknown_order_open: unknown,
+            unknown_order_open: self.has_unproven(strategy.id),
         };
         let approved = self.gate.approve(request, &circumstances)?;
         self.approvals += 1;

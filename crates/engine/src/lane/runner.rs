@@ -3,17 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use atomik_domain::gate::BooksState;
-use atomik_domain::{Approved, ClientOrderId, HaltMode, OrderStatus, UnixMicros};
+use atomik_domain::gate::{BooksState, Denial};
+use atomik_domain::{Approved, ClientOrderId, OrderStatus, UnixMicros};
 use atomik_ports::broker::{BrokerError, CancelOutcome, LookUp, SubmitOutcome};
 use atomik_ports::journal::{Changes, Receipt};
 use atomik_ports::{Broker, failpoint};
 use tokio::sync::mpsc;
 
 use super::{Context, Effect, Event, Lane, NetPurpose, Question, View};
-use crate::accounts::Link;
+use crate::accounts::{Connection, Link};
 use crate::events::EventBody;
-use crate::lanes::LaneView;
+use crate::lanes::{LaneView, Lanes};
 use crate::work::Work;
 
 /// How long a venue may take to answer anything. After it, a send is unknown.
@@ -22,45 +22,92 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const APPROVAL_LIFE_US: i64 = 500_000;
 /// The longest pause between two attempts to record.
 const MAX_RECORD_PAUSE: Duration = Duration::from_secs(2);
+/// When a lane that could not be let go tries again.
+const CLOSE_PAUSE_US: i64 = UnixMicros::SECOND;
 
 /// One lane's worker.
 pub struct LaneRunner {
     work: Arc<Work>,
     link: Arc<Link>,
+    lanes: Arc<Lanes>,
     lane: Lane,
-    /// Where answers are sent. Weak: an idle lane ends when nobody else can tell it anything.
+    /// Where answers are sent. Weak: a lane ends when nobody else can tell it anything.
     answers: mpsc::WeakSender<Event>,
     view: Arc<Mutex<LaneView>>,
+    /// The monotonic time at which the lane is let go if it still rests.
+    close_at: Option<i64>,
 }
 
 impl LaneRunner {
     /// A worker for a lane.
     #[must_use]
     pub fn new(
-        work: Arc<Work>,
+        lanes: Arc<Lanes>,
         link: Arc<Link>,
         lane: Lane,
         answers: mpsc::WeakSender<Event>,
         view: Arc<Mutex<LaneView>>,
     ) -> Self {
-        let runner = Self { work, link, lane, answers, view };
-        runner.show();
-        runner
+        let work = Arc::clone(lanes.work());
+        Self { work, link, lanes, lane, answers, view, close_at: None }
     }
 
-    /// Works until nobody can tell the lane anything any more.
+    /// Works until the lane has rested for a while, or nobody can tell it anything any more.
     pub async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+        let mut connection = self.link.watch();
+        connection.mark_changed();
+        self.show();
         loop {
-            let wake = self.lane.next_tick(self.work.ticks.now()).map(|tick| self.work.ticks.instant(tick));
-            let event = match wake {
-                Some(at) => tokio::select! {
-                    event = events.recv() => event,
-                    () = tokio::time::sleep_until(at) => Some(Event::Tick),
-                },
-                None => events.recv().await,
+            let now = self.work.ticks.now();
+            if self.is_done(now, &events) {
+                return;
+            }
+            let wake = self.lane.next_tick(now).into_iter().chain(self.close_at).min();
+            let sleep = async {
+                match wake {
+                    Some(tick) => tokio::time::sleep_until(self.work.ticks.instant(tick)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let event = tokio::select! {
+                biased;
+                // The connection first: a lane that nobody can tell anything any more must still hear that it ends.
+                _ = connection.changed() => {
+                    let now = connection.borrow_and_update().clone();
+                    self.connection_changed(now).await;
+                    continue;
+                }
+                event = events.recv() => event,
+                () = sleep => Some(Event::Tick),
             };
             let Some(event) = event else { return };
             self.step(event).await;
+        }
+    }
+
+    /// Whether the lane has rested for as long as a lane is kept, and was let go.
+    fn is_done(&mut self, now: i64, events: &mpsc::Receiver<Event>) -> bool {
+        let kept_us = i64::try_from(self.work.settings.idle_lane_kept.as_micros()).unwrap_or(i64::MAX);
+        let rests = self.lane.is_at_rest();
+        let close_at = rests.then(|| self.close_at.unwrap_or(now.saturating_add(kept_us)));
+        self.close_at = close_at;
+        if close_at.is_none_or(|at| now < at) {
+            return false;
+        }
+        // While somebody is about to tell it something, it stays.
+        self.close_at = Some(now + CLOSE_PAUSE_US);
+        self.lanes.let_go(self.lane.key(), events)
+    }
+
+    /// One that was lost and is back already was lost all the same.
+    async fn connection_changed(&mut self, connection: Connection) {
+        match connection {
+            Connection::Down => self.step(Event::Disconnected).await,
+            Connection::Up(broker) => {
+                self.step(Event::Disconnected).await;
+                self.step(Event::Connected(broker.capabilities().clone())).await;
+            }
+            Connection::Unlinked => self.step(Event::Unlinked).await,
         }
     }
 
@@ -122,8 +169,8 @@ impl LaneRunner {
         let sent_at = self.work.clock.now();
         let stale = self.work.ticks.now().saturating_sub(decided_at) > APPROVAL_LIFE_US;
         let broker = self.link.broker();
-        if let Some(reason) = self.stopped_since(&approved) {
-            self.feed(Event::Submitted(id, sent_at, not_sent(reason, Duration::ZERO)));
+        if let Err(denial) = self.last_look(&approved) {
+            self.feed(Event::Submitted(id, sent_at, not_sent(&denial.detail, Duration::ZERO)));
             return;
         }
         let (Some(broker), false) = (broker, stale) else {
@@ -149,19 +196,11 @@ impl LaneRunner {
         });
     }
 
-    /// What has come between the gate's word and the send, while the order was being recorded: a halt, a pause, a
-    /// deletion. The gate is asked again then.
-    fn stopped_since(&self, approved: &Approved) -> Option<&'static str> {
-        let (strategy_id, is_exit) = self.lane.owner(approved.request().client_order_id)?;
-        let registry = &self.work.registry;
-        let halt = registry.halt(self.link.id, strategy_id).map(|(mode, _)| mode);
+    /// Asks the gate about what has come while the order was being recorded: a halt, a pause, a deletion.
+    fn last_look(&self, approved: &Approved) -> Result<(), Denial> {
+        let (registry, strategy_id) = (&self.work.registry, approved.strategy_id());
         let active = registry.strategy(strategy_id).is_some_and(|strategy| strategy.active);
-        match halt {
-            Some(HaltMode::All) => Some("Everything was frozen before the order left."),
-            Some(HaltMode::Entries) if !is_exit => Some("Entries were halted before the order left."),
-            _ if !is_exit && !active => Some("The strategy was paused before the order left."),
-            _ => None,
-        }
+        approved.last_look(active, registry.halt(self.link.id, strategy_id).as_ref())
     }
 
     fn look_up(&self, id: ClientOrderId, question: Question) {
@@ -224,7 +263,7 @@ impl LaneRunner {
         let Some(answers) = self.answers.upgrade() else { return };
         tokio::spawn(async move {
             let event = question.await;
-            // The lane is gone only where the program ends; the next start asks again.
+            // This sender keeps the lane: it is gone only where the program ends, and the next start asks again.
             let _ = answers.send(event).await;
         });
     }
@@ -244,7 +283,7 @@ impl LaneRunner {
             if order.status == OrderStatus::Filled
                 && let Some(received_at) = self.lane.received_at(order.signal_id)
             {
-                self.work.meters.order(&order, received_at);
+                self.work.meters.order(&order, received_at, now);
             }
             events.publish(order.user_id, now, EventBody::Order(Box::new(order)));
         }
@@ -272,9 +311,7 @@ impl LaneRunner {
         view.waiting = self.lane.waiting();
         view.oldest = self.lane.oldest();
         view.unknown_orders = self.lane.unknown_orders();
-        for (id, position, working) in self.lane.strategies() {
-            view.strategies.insert(id, (position, working));
-        }
+        view.strategies.extend(self.lane.strategies());
     }
 }
 

@@ -151,7 +151,7 @@ impl Lane {
             .collect()
     }
 
-    fn note_outcome(
+    pub(super) fn note_outcome(
         &mut self,
         context: &Context<'_>,
         (signal_id, strategy_id): (SignalId, StrategyId),

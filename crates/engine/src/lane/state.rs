@@ -6,9 +6,9 @@ use atomik_domain::gate::BooksState;
 use atomik_domain::planner::Working;
 use atomik_domain::{
     ClientOrderId, ExecId, ExecutionReport, Gate, Instrument, Order, OrderStatus, Position, Qty, SignalId,
-    SignedQty, StrategyId, UnixMicros, UserId,
+    StrategyId, UnixMicros, UserId,
 };
-use atomik_ports::broker::{BrokerError, Capabilities, SubmitOutcome};
+use atomik_ports::broker::{Capabilities, SubmitOutcome};
 use atomik_ports::journal::{Changes, PositionRecord};
 use rust_decimal::Decimal;
 
@@ -92,6 +92,19 @@ pub(super) enum Stage {
 pub(super) enum Link {
     Down,
     Up(Capabilities),
+    /// The account was unlinked: nobody can be asked about anything any more.
+    Gone,
+}
+
+/// How a strategy stands in a lane.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standing {
+    /// What it holds.
+    pub position: Position,
+    /// What may still fill.
+    pub working: Working,
+    /// Whether one of its orders is not proven.
+    pub unproven: bool,
 }
 
 /// What a lane starts from.
@@ -134,18 +147,15 @@ pub struct Lane {
     pub(super) effects: Vec<Effect>,
     /// The last question asked about an order.
     last_question: Question,
-    agreed_at: Option<UnixMicros>,
+    pub(super) agreed_at: Option<UnixMicros>,
     /// The monotonic time at which the venue may be asked for the rules and the books (again).
-    ask_at: i64,
-    asked_instrument: bool,
+    pub(super) ask_at: i64,
+    pub(super) asked_instrument: bool,
     /// The trades counted when the books were asked for; an answer is worth nothing once there were more.
-    asked_books: Option<u64>,
+    pub(super) asked_books: Option<u64>,
     /// Rises with every send and every fill.
     pub(super) trades: u64,
 }
-
-/// The pause between two questions for rules or books that were not answered.
-const ASK_PAUSE_US: i64 = UnixMicros::SECOND;
 
 impl Lane {
     /// A lane as the last run left it, or an empty one.
@@ -197,6 +207,7 @@ impl Lane {
             Event::Signal(job) => self.enqueue(context, job),
             Event::Connected(capabilities) => self.connected(context, capabilities),
             Event::Disconnected => self.disconnected(),
+            Event::Unlinked => self.unlinked(),
             Event::Instrument(answer) => self.instrument_answered(context, answer),
             Event::Net(NetPurpose::Books, answer) => self.books_answered(context, answer),
             Event::Net(NetPurpose::Exit, answer) => self.net_for_exit(context, answer.ok()),
@@ -212,9 +223,13 @@ impl Lane {
             Event::CancelWorking => self.cancel_entries(None),
             Event::Tick => {}
         }
-        self.due(context);
-        self.advance(context);
-        self.ask_for_missing(context);
+        if matches!(self.link, Link::Gone) {
+            self.give_up(context);
+        } else {
+            self.due(context);
+            self.advance(context);
+            self.ask_for_missing(context);
+        }
         self.flush();
         std::mem::take(&mut self.effects)
     }
@@ -255,9 +270,21 @@ impl Lane {
         &self.key
     }
 
-    /// Each strategy's position, and what may still fill.
-    pub fn strategies(&self) -> impl Iterator<Item = (StrategyId, Position, Working)> {
-        self.books.iter().map(|(id, book)| (*id, book.position, self.working(*id)))
+    /// How each strategy stands here.
+    pub fn strategies(&self) -> impl Iterator<Item = (StrategyId, Standing)> {
+        self.books.iter().map(|(id, book)| {
+            let (position, working) = (book.position, self.working(*id));
+            (*id, Standing { position, working, unproven: self.has_unproven(*id) })
+        })
+    }
+
+    /// Whether nothing is held, open, waiting or different here: all there is to know of the lane is in the store then,
+    /// and one made anew would go on as this one.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        let flat = self.books.values().all(|book| book.position.net_qty.is_zero());
+        let done = self.waiting() == 0 && self.parked.is_empty() && self.orders.is_empty();
+        flat && done && self.books_state != BooksState::Differ
     }
 
     /// When the signal behind a recent order was received, where this run received it.
@@ -267,12 +294,6 @@ impl Lane {
         recent
             .filter(|tracked| tracked.order.signal_id == signal)
             .find_map(|tracked| tracked.signal_received_at)
-    }
-
-    /// Whose order this is, and whether it is an exit.
-    #[must_use]
-    pub fn owner(&self, id: ClientOrderId) -> Option<(StrategyId, bool)> {
-        self.orders.get(&id).map(|tracked| (tracked.order.strategy_id, tracked.order.is_exit()))
     }
 
     /// How many signals wait or are worked on.
@@ -311,102 +332,6 @@ impl Lane {
         self.books_state != BooksState::NotCompared && self.unanswered.is_empty()
     }
 
-    fn connected(&mut self, context: &Context<'_>, capabilities: Capabilities) {
-        self.unanswered.clear();
-        self.link = Link::Up(capabilities);
-        self.books_state = BooksState::NotCompared;
-        self.ask_at = context.tick;
-        if self.instrument.is_some() {
-            self.look_up_open(context, |_| true);
-        }
-    }
-
-    fn disconnected(&mut self) {
-        self.link = Link::Down;
-        self.books_state = BooksState::NotCompared;
-        self.asked_instrument = false;
-        self.asked_books = None;
-    }
-
-    /// Fills cannot be booked without the symbol's rules, so the rules come first and the open orders after.
-    fn instrument_answered(&mut self, context: &Context<'_>, answer: Result<Instrument, BrokerError>) {
-        self.asked_instrument = false;
-        match answer {
-            Ok(instrument) => {
-                let first = self.instrument.replace(instrument).is_none();
-                self.ask_at = context.tick;
-                if first {
-                    self.look_up_open(context, |_| true);
-                }
-            }
-            Err(error) => self.fail_queue(context, &error),
-        }
-    }
-
-    fn look_up_open(&mut self, context: &Context<'_>, which: impl Fn(&Tracked) -> bool) {
-        let open = self.open_orders().filter(|tracked| which(tracked));
-        let open: Vec<_> = open.map(|tracked| tracked.order.request.client_order_id).collect();
-        for id in open {
-            if !self.awaits_send(id) {
-                self.ask_about(context, id);
-                if self.books_state == BooksState::NotCompared {
-                    self.unanswered.insert(id);
-                }
-            }
-        }
-    }
-
-    /// Asks for what is missing: the symbol's rules, then the books.
-    pub(super) fn ask_for_missing(&mut self, context: &Context<'_>) {
-        if matches!(self.link, Link::Down) || context.tick < self.ask_at {
-            return;
-        }
-        if self.books_state != BooksState::NotCompared {
-            return;
-        }
-        self.ask_at = context.tick + ASK_PAUSE_US;
-        if self.instrument.is_some() {
-            self.ask_books();
-        } else if !self.asked_instrument {
-            self.asked_instrument = true;
-            self.effects.push(Effect::AskInstrument);
-        }
-    }
-
-    pub(super) fn ask_books(&mut self) {
-        let can_compare = matches!(self.link, Link::Up(_)) && self.instrument.is_some();
-        if can_compare && self.asked_books.is_none() {
-            self.asked_books = Some(self.trades);
-            self.effects.push(Effect::AskNet(NetPurpose::Books));
-        }
-    }
-
-    fn books_answered(&mut self, context: &Context<'_>, answer: Result<SignedQty, BrokerError>) {
-        let asked = self.asked_books.take();
-        if let (Ok(net), true) = (answer, asked == Some(self.trades)) {
-            self.compare_books(context, net);
-        } else if self.books_state == BooksState::NotCompared {
-            self.ask_at = self.ask_at.min(context.tick + ASK_PAUSE_US);
-        }
-    }
-
-    /// Compares what our strategies hold with what the account holds. While an order is open the two may differ for a
-    /// moment; then only equality counts, and the question is asked again later.
-    fn compare_books(&mut self, context: &Context<'_>, venue_net: SignedQty) {
-        let ours = self.books.values().fold(SignedQty::ZERO, |sum, book| sum + book.position.net_qty);
-        if ours == venue_net {
-            self.books_state = BooksState::Agree;
-            self.agreed_at = Some(context.now);
-            return;
-        }
-        if self.open_orders().next().is_none() || self.books_state == BooksState::NotCompared {
-            // With orders of the last run still open, exits may go on, and entries wait for equality.
-            self.books_state = BooksState::Differ;
-        }
-        // A report may have been lost.
-        self.look_up_open(context, |tracked| tracked.look_up.is_none());
-    }
-
     /// Asks the venue about an order.
     pub(super) fn look_up(&mut self, id: ClientOrderId) -> Question {
         self.last_question.0 += 1;
@@ -423,6 +348,12 @@ impl Lane {
     pub(super) fn has_open_order(&self, signal: SignalId, strategy: StrategyId) -> bool {
         self.open_orders()
             .any(|tracked| tracked.order.signal_id == signal && tracked.order.strategy_id == strategy)
+    }
+
+    /// Whether an order of a strategy is not proven.
+    pub(super) fn has_unproven(&self, strategy: StrategyId) -> bool {
+        let own = |tracked: &&Tracked| tracked.order.strategy_id == strategy;
+        self.orders.values().filter(own).any(|tracked| tracked.order.status == OrderStatus::Unknown)
     }
 
     /// What may still fill of one strategy's open orders: entries, exits.

@@ -1,4 +1,5 @@
-//! A real store that can be told to fail, to stall, or to have known every intent before.
+//! A real store that can be told to fail, to stall, or to have known every intent before. A check of it fails and stalls
+//! as its commits do.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,7 +24,7 @@ use uuid::Uuid;
 /// The store.
 pub struct FaultyStore {
     inner: SqliteStore,
-    /// Whether commits fail.
+    /// Whether commits and checks fail.
     pub fails: AtomicBool,
     /// Whether every intent of a commit was recorded before by somebody else.
     pub knows_intents: AtomicBool,
@@ -49,9 +50,17 @@ impl FaultyStore {
         }
     }
 
-    /// Makes commits wait, or lets them go on.
+    /// Makes commits and checks wait, or lets them go on.
     pub fn stall(&self, stalls: bool) {
         self.stalls.send_replace(stalls);
+    }
+
+    async fn hold_up(&self) -> Result<(), StoreError> {
+        let _ = self.stalls.subscribe().wait_for(|stalls| !stalls).await;
+        match self.fails.load(Ordering::SeqCst) {
+            true => Err(StoreError::Unavailable("a test".to_owned())),
+            false => Ok(()),
+        }
     }
 
     /// Makes commits that carry an intent wait, or lets them go on.
@@ -64,10 +73,7 @@ impl FaultyStore {
 impl Journal for FaultyStore {
     async fn commit(&self, entries: Vec<Entry>, at: UnixMicros) -> Result<Vec<Receipt>, StoreError> {
         self.begun.fetch_add(1, Ordering::SeqCst);
-        let _ = self.stalls.subscribe().wait_for(|stalls| !stalls).await;
-        if self.fails.load(Ordering::SeqCst) {
-            return Err(StoreError::Unavailable("a test".to_owned()));
-        }
+        self.hold_up().await?;
         let intents = entries.iter().filter_map(|entry| match entry {
             Entry::Changes(changes) => Some(changes.intents.clone()),
             _ => None,
@@ -152,7 +158,13 @@ handed_on!(History {
 handed_on!(Operations {
     async unfinished_work() -> UnfinishedWork;
     async positions_of(strategy_id: StrategyId) -> Vec<PositionRecord>;
-    async check() -> ();
     async prune(retention: Retention) -> u64;
     async backup(to: &Path) -> ();
-} fn installation(&self) -> Uuid { self.inner.installation() });
+}
+fn installation(&self) -> Uuid {
+    self.inner.installation()
+}
+async fn check(&self) -> Result<(), StoreError> {
+    self.hold_up().await?;
+    self.inner.check().await
+});

@@ -25,6 +25,7 @@ use atomik_testkit::builders::{self, START, Tenant};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use faulty::FaultyStore;
 
@@ -103,7 +104,9 @@ impl House {
             secrets: vec![SecretString::from(SECRET)],
             idempotency_key: None,
             body: body.to_owned().into(),
+            malformed: None,
             received_at: self.clock.now(),
+            answer_by: Instant::now() + Duration::from_secs(3_600),
         }
     }
 

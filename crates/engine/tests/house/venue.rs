@@ -1,4 +1,4 @@
-//! A venue that fills everything at once and counts what it is asked.
+//! A venue that fills everything at once for a commission of one, and counts what it is asked.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use atomik_domain::instrument::AssetClass;
 use atomik_domain::order::{Execution, PriceSource};
 use atomik_domain::{
-    Amount, Approved, BrokerAccount, BrokerId, ClientOrderId, Environment, ExecId, ExecutionReport,
-    Instrument, OrderRequest, OrderStatus, OrderType, Price, Qty, SignedQty, Symbol, TimeInForce,
+    Amount, Approved, BrokerAccount, BrokerAccountId, BrokerId, ClientOrderId, Environment, ExecId,
+    ExecutionReport, Instrument, OrderRequest, OrderStatus, OrderType, Price, Qty, SignedQty, Symbol,
+    TimeInForce,
 };
 use atomik_ports::broker::{
     Balance, BrokerDescription, BrokerError, CancelOutcome, Capabilities, ClientIdUniqueness, FieldError,
@@ -25,13 +26,17 @@ use tokio::sync::mpsc;
 /// The venue.
 pub struct CountingVenue {
     capabilities: Capabilities,
-    orders: Mutex<HashMap<ClientOrderId, OrderRequest>>,
+    orders: Mutex<HashMap<ClientOrderId, (BrokerAccountId, OrderRequest)>>,
     /// How many orders were sent.
     pub submits: AtomicUsize,
     /// How often it was asked about an order.
     pub look_ups: AtomicUsize,
     /// Whether it says nothing about orders.
     pub mute: AtomicBool,
+    /// Whether it lets nobody connect.
+    pub closed: AtomicBool,
+    /// The account that it answers nothing.
+    pub ignored: Mutex<Option<BrokerAccountId>>,
     /// Keeps each connection's reports open.
     reports: Mutex<Vec<mpsc::Sender<ExecutionReport>>>,
 }
@@ -52,13 +57,21 @@ impl CountingVenue {
             submits: AtomicUsize::new(0),
             look_ups: AtomicUsize::new(0),
             mute: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            ignored: Mutex::default(),
             reports: Mutex::default(),
         })
     }
 
-    fn net(&self) -> SignedQty {
+    fn net(&self, account: BrokerAccountId, symbol: &Symbol) -> SignedQty {
         let orders = self.orders.lock().unwrap();
-        orders.values().fold(SignedQty::ZERO, |sum, order| sum + order.side.signed(order.order_qty))
+        let own = orders.values().filter(|(owner, order)| *owner == account && order.symbol == *symbol);
+        own.fold(SignedQty::ZERO, |sum, (_, order)| sum + order.side.signed(order.order_qty))
+    }
+
+    /// Ends every connection.
+    pub fn hang_up(&self) {
+        self.reports.lock().unwrap().clear();
     }
 }
 
@@ -72,7 +85,7 @@ fn report(order: &OrderRequest) -> ExecutionReport {
             exec_id: ExecId(format!("X-{}", order.client_order_id)),
             last_qty: order.order_qty,
             last_price: Price(Decimal::from(100)),
-            commission: Amount::ZERO,
+            commission: Amount(Decimal::ONE),
             price_source: PriceSource::Venue,
             traded_at: START,
         }],
@@ -81,7 +94,16 @@ fn report(order: &OrderRequest) -> ExecutionReport {
 }
 
 /// An account at the venue.
-struct Connection(Arc<CountingVenue>);
+struct Connection(Arc<CountingVenue>, BrokerAccountId);
+
+impl Connection {
+    /// Never returns for the account that is ignored.
+    async fn listen(&self) {
+        if *self.0.ignored.lock().unwrap() == Some(self.1) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
 
 /// Makes connections to the venue.
 pub struct Connector(pub Arc<CountingVenue>);
@@ -94,9 +116,10 @@ impl Broker for Connection {
 
     async fn submit(&self, order: Approved) -> SubmitOutcome {
         self.0.submits.fetch_add(1, Ordering::SeqCst);
+        self.listen().await;
         let request = order.into_request();
         let filled = report(&request);
-        self.0.orders.lock().unwrap().insert(request.client_order_id, request);
+        self.0.orders.lock().unwrap().insert(request.client_order_id, (self.1, request));
         SubmitOutcome::Accepted(filled)
     }
 
@@ -106,18 +129,21 @@ impl Broker for Connection {
 
     async fn look_up(&self, _: &Symbol, id: ClientOrderId) -> LookUp {
         self.0.look_ups.fetch_add(1, Ordering::SeqCst);
+        self.listen().await;
         if self.0.mute.load(Ordering::SeqCst) {
             return LookUp::Unavailable { evidence: "mute".to_owned() };
         }
-        self.0.orders.lock().unwrap().get(&id).map_or(LookUp::NotFound, |order| LookUp::Found(report(order)))
+        let orders = self.0.orders.lock().unwrap();
+        orders.get(&id).map_or(LookUp::NotFound, |(_, order)| LookUp::Found(report(order)))
     }
 
     async fn positions(&self) -> Result<Vec<VenuePosition>, BrokerError> {
         Ok(Vec::new())
     }
 
-    async fn net_position(&self, _: &Symbol) -> Result<SignedQty, BrokerError> {
-        Ok(self.0.net())
+    async fn net_position(&self, symbol: &Symbol) -> Result<SignedQty, BrokerError> {
+        self.listen().await;
+        Ok(self.0.net(self.1, symbol))
     }
 
     async fn balance(&self) -> Result<Balance, BrokerError> {
@@ -162,11 +188,14 @@ impl BrokerConnector for Connector {
 
     async fn connect(
         &self,
-        _: &BrokerAccount,
+        account: &BrokerAccount,
         reports: mpsc::Sender<ExecutionReport>,
     ) -> Result<Arc<dyn Broker>, BrokerError> {
+        if self.0.closed.load(Ordering::SeqCst) {
+            return Err(BrokerError::Unavailable("closed".to_owned()));
+        }
         self.0.reports.lock().unwrap().push(reports);
-        Ok(Arc::new(Connection(Arc::clone(&self.0))))
+        Ok(Arc::new(Connection(Arc::clone(&self.0), account.id)))
     }
 
     async fn search_instruments(&self, _: &str, _: usize) -> Result<Vec<Instrument>, BrokerError> {

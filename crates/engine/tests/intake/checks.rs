@@ -4,7 +4,7 @@ use atomik_domain::ip_allowlist::IpAllowlist;
 use atomik_domain::tier::Subscription;
 use atomik_domain::webhook::PreviousSecret;
 use atomik_domain::{Code, SubscriptionStatus, UnixMicros};
-use atomik_engine::{Answer, Inbound};
+use atomik_engine::{Answer, Inbound, Malformed};
 use atomik_ports::Directory;
 use atomik_ports::directory::{UserPatch, WebhookPatch};
 use atomik_testkit::builders::START;
@@ -38,16 +38,19 @@ async fn each_refusal_beats_the_later_ones() {
     subscribe(&house, SubscriptionStatus::Suspended, START).await;
     activate(&house, false).await;
     // Everything is wrong with this one, and then one thing less at a time.
+    let bad_key = || Malformed { code: Code::InvalidField, detail: "A bad key.".to_owned() };
     let wrong = || Inbound {
         token: "nobody".to_owned(),
         remote_ip: STRANGER,
         secrets: Vec::new(),
+        malformed: Some(bad_key()),
         ..keyed("no json")
     };
     let known = || Inbound { token: house.inbound("").token, ..wrong() };
     let from_sender = || Inbound { remote_ip: SENDER, ..known() };
     let guessing = || Inbound { secrets: secrets(&["guess"]), ..from_sender() };
     let right = || Inbound { secrets: secrets(&[SECRET]), ..from_sender() };
+    let readable = || Inbound { malformed: None, ..right() };
 
     assert_eq!(verdict(&house.engine.receive(wrong()).await), (404, Code::WebhookNotFound));
     assert_eq!(verdict(&house.engine.receive(known()).await), (404, Code::WebhookNotFound), "paused");
@@ -60,10 +63,11 @@ async fn each_refusal_beats_the_later_ones() {
     house.recover(std::time::Duration::from_secs(2)).await;
     let answers = house.at_once((0..11).map(|_| right()).collect()).await;
     let verdicts: Vec<_> = answers.iter().map(verdict).collect();
-    assert_eq!(verdicts[..10], [(422, Code::MalformedJson); 10]);
+    assert_eq!(verdicts[..10], [(422, Code::InvalidField); 10]);
     assert_eq!(verdicts[10], (429, Code::RateLimited));
     assert!(matches!(answers[10], Answer::Refused { retry_after_s: Some(1), .. }));
     house.recover(std::time::Duration::from_secs(2)).await;
+    assert_eq!(verdict(&house.engine.receive(readable()).await), (422, Code::MalformedJson));
     let other = house.engine.receive(keyed(r#"{"action":"SELL"}"#)).await;
     assert_eq!(verdict(&other), (422, Code::IdReused), "once everything else is right");
     assert_eq!(house.signals().await.len(), 1);

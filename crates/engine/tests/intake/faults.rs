@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use atomik_domain::Code;
-use atomik_engine::EngineSettings;
+use atomik_engine::{EngineSettings, Inbound};
 use atomik_ports::history::DeliveryFilter;
+use tokio::time::Instant;
 
 use crate::house::{House, until, verdict};
 
@@ -44,6 +45,24 @@ async fn what_waited_too_long_for_a_stalled_store_is_taken_back_for_good() {
     let stored: Vec<_> =
         house.signals().await.iter().map(|record| record.signal.quantity.unwrap().to_string()).collect();
     assert_eq!(stored, ["9", "1"]);
+}
+
+#[tokio::test]
+async fn what_a_slow_body_took_of_the_time_is_not_left_for_the_store() {
+    let patient = EngineSettings { store_timeout: Duration::from_secs(3_600), ..EngineSettings::default() };
+    let house = House::with(patient, None).await;
+    house.store.stall(true);
+    let begun = house.store.begun.load(Ordering::SeqCst);
+    let mut first = Box::pin(house.engine.receive(house.inbound(&numbered(1))));
+    assert!(futures::poll!(first.as_mut()).is_pending());
+    until("the first commit begins", async || house.store.begun.load(Ordering::SeqCst) > begun).await;
+    let late = Inbound { answer_by: Instant::now(), ..house.inbound(&numbered(2)) };
+    let late = tokio::time::timeout(Duration::from_secs(20), house.engine.receive(late)).await;
+    assert_eq!(verdict(&late.expect("it is not given up")), (503, Code::Overloaded));
+    house.store.stall(false);
+    assert_eq!(verdict(&first.await), (202, Code::Accepted));
+    assert_eq!(verdict(&house.send(&numbered(3)).await), (202, Code::Accepted));
+    assert_eq!(house.signals().await.len(), 2, "what was given up is never stored");
 }
 
 #[tokio::test]

@@ -70,6 +70,18 @@ async fn what_makes_a_repeat(#[case] second: &str, #[case] repeats: bool) {
     assert_eq!(verdict(&house.send(second).await), (202, expected));
 }
 
+#[rstest]
+#[case::another_that_cannot_be_read(r#"{"action":"BUY","quantity":"1,000"}"#, true)]
+#[case::none(BUY, true)]
+#[case::one_that_can_be_read(r#"{"action":"BUY","quantity":"2000"}"#, false)]
+#[tokio::test]
+async fn a_quantity_that_cannot_be_read_counts_as_none(#[case] second: &str, #[case] repeats: bool) {
+    let house = House::new().await;
+    house.send(r#"{"action":"BUY","quantity":"2,000"}"#).await;
+    let expected = if repeats { Code::Replayed } else { Code::Accepted };
+    assert_eq!(verdict(&house.send(second).await), (202, expected));
+}
+
 #[tokio::test]
 async fn a_window_of_nothing_switches_it_off() {
     let house = House::new().await;

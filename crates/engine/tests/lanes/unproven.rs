@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atomik_domain::{Code, OrderStatus, OutcomeStatus, Side};
+use atomik_domain::{Code, OrderStatus, OutcomeStatus, Side, SignalId};
 use atomik_engine::lane::{Effect, Event};
 use atomik_ports::broker::{ClientIdUniqueness, LookUp};
 
@@ -121,6 +121,65 @@ fn an_unknown_entry_stops_later_entries_and_no_exit() {
     let other = world.signal(B, "BUY", "");
     world.expect(other, B, OutcomeStatus::Filled, Code::Filled);
     world.expect(unknown, A, OutcomeStatus::Unknown, Code::OrderUnknown);
+}
+
+/// An entry that nobody hears of, and an exit after it.
+fn an_exit_after(fate: Fate) -> (World, SignalId, SignalId) {
+    let mut world = venue(ClientIdUniqueness::AmongOpenOrders, 0);
+    world.then([fate]);
+    world.asks.extend([Asked::Unavailable; 3]);
+    let entry = world.signal(A, "BUY", "");
+    let exit = world.signal(A, "SELL", "EXIT_ALL");
+    world.expect(entry, A, OutcomeStatus::Unknown, Code::OrderUnknown);
+    world.expect(exit, A, OutcomeStatus::Pending, Code::Accepted);
+    assert_eq!((world.sent.len(), world.lane.waiting()), (1, 1), "the exit waits, and is not lost");
+    let other = world.signal(B, "BUY", "");
+    world.expect(other, B, OutcomeStatus::Filled, Code::Filled);
+    (world, entry, exit)
+}
+
+#[test]
+fn an_exit_waits_for_the_proof_of_its_entry_and_exits_what_was_found() {
+    let (mut world, entry, exit) = an_exit_after(Fate::UnheardFill);
+    world.pass(20);
+    world.expect(entry, A, OutcomeStatus::Filled, Code::Filled);
+    world.expect(exit, A, OutcomeStatus::Filled, Code::Filled);
+    assert_eq!(world.left(), [(Side::Buy, qty(2)), (Side::Buy, qty(2)), (Side::Sell, qty(2))]);
+    assert_eq!(world.position(A), net(0));
+}
+
+#[test]
+fn an_exit_that_waited_exits_no_more_than_what_was_found() {
+    let (mut world, entry, exit) = an_exit_after(Fate::Unheard);
+    let id = world.id(entry, A, 0);
+    let _ = world.venue.fill(id, qty(1), world.now);
+    world.pass(20);
+    assert_eq!(world.canceled, [id], "what still works of the entry is canceled first");
+    world.expect(exit, A, OutcomeStatus::Filled, Code::Filled);
+    assert_eq!(world.left().last(), Some(&(Side::Sell, qty(1))));
+    assert_eq!(world.position(A), net(0));
+}
+
+#[test]
+fn an_exit_that_waited_for_an_entry_that_never_was_finds_nothing() {
+    let (mut world, entry, exit) = an_exit_after(Fate::Lost);
+    world.pass(20);
+    world.expect(entry, A, OutcomeStatus::Expired, Code::BrokerUnreachable);
+    world.expect(exit, A, OutcomeStatus::Skipped, Code::NothingToExit);
+    assert_eq!(world.position(A), net(0));
+}
+
+#[test]
+fn nothing_of_a_strategy_overtakes_an_exit_that_waits_for_a_proof() {
+    let (mut world, entry, exit) = an_exit_after(Fate::UnheardFill);
+    let next = world.signal(A, "BUY", "ENTRY");
+    world.expect(next, A, OutcomeStatus::Pending, Code::Accepted);
+    assert_eq!(world.lane.waiting(), 2);
+    world.pass(20);
+    for signal in [entry, exit, next] {
+        world.expect(signal, A, OutcomeStatus::Filled, Code::Filled);
+    }
+    assert_eq!(world.position(A), net(2));
 }
 
 #[test]

@@ -198,3 +198,56 @@ fn the_lane_lets_go_of_what_is_done() {
     assert_eq!(world.position(A), net(0));
     assert_eq!(world.sent.len(), 400);
 }
+
+#[test]
+fn the_end_of_an_order_whose_report_was_lost_is_found_though_the_books_are_equal() {
+    for ended in [OrderStatus::Canceled, OrderStatus::Expired] {
+        let mut world = World::new();
+        world.then([Fate::Work]);
+        let entry = world.signal(A, "BUY", "");
+        world.pass(10);
+        let _ = world.venue.end(world.id(entry, A, 0), ended);
+        for _ in 0..3 {
+            world.pass(30);
+            world.tell(Event::CompareBooks);
+        }
+        assert_eq!(world.order(entry, A, 0).status, ended);
+        assert_eq!(world.book.outcome(entry, A).0, OutcomeStatus::Expired);
+    }
+}
+
+#[test]
+fn a_symbol_that_the_venue_does_not_know_is_asked_about_seldom_and_at_once_for_a_signal() {
+    let mut world = World::down();
+    world.venue.knows_symbol = false;
+    world.connect();
+    let first = world.signal(A, "BUY", "");
+    world.pass(2);
+    world.expect(first, A, OutcomeStatus::Denied, Code::BrokerRejected);
+    let asked = world.rules_asked;
+    world.pass(3_600);
+    assert!(world.rules_asked <= asked + 12, "asked {} times in an hour", world.rules_asked - asked);
+    world.venue.knows_symbol = true;
+    let second = world.signal(A, "BUY", "");
+    world.pass(2);
+    world.expect(second, A, OutcomeStatus::Filled, Code::Filled);
+}
+
+#[test]
+fn a_lane_rests_once_nothing_is_held_open_or_waiting() {
+    let mut world = World::new();
+    assert!(world.lane.is_at_rest());
+    world.then([Fate::Work]);
+    let entry = world.signal(A, "BUY", "");
+    assert!(!world.lane.is_at_rest(), "an order is open");
+    world.fill(world.id(entry, A, 0), 2);
+    assert!(!world.lane.is_at_rest(), "a position is held");
+    world.disconnect();
+    world.signal(A, "SELL", "EXIT_ALL");
+    assert!(!world.lane.is_at_rest(), "a signal waits");
+    world.connect();
+    assert!(world.lane.is_at_rest());
+    world.venue.by_hand = net(1);
+    world.tell(Event::CompareBooks);
+    assert!(!world.lane.is_at_rest(), "people are shown that the books differ");
+}

@@ -99,6 +99,8 @@ pub struct World {
     /// Everything that left for the venue.
     pub sent: Vec<OrderRequest>,
     pub canceled: Vec<ClientOrderId>,
+    /// How often the venue was asked for the symbol's rules.
+    pub rules_asked: usize,
     repeated: Vec<ClientOrderId>,
     next_signal: i64,
 }
@@ -137,6 +139,7 @@ impl World {
             cancels: true,
             sent: Vec::new(),
             canceled: Vec::new(),
+            rules_asked: 0,
             repeated: Vec::new(),
             next_signal: 1,
         };
@@ -255,6 +258,7 @@ impl World {
                 self.inbox.push_back(Event::Net(purpose, answer));
             }
             Effect::AskInstrument => {
+                self.rules_asked += 1;
                 let symbol = key().symbol;
                 let answer = match (self.link_up, self.venue.knows_symbol) {
                     (false, _) => Err(BrokerError::Unavailable("down".to_owned())),

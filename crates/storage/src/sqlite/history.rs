@@ -245,19 +245,19 @@ async fn with_all_that_came(
         .await?,
         read_order,
     )?;
-    let fills: Vec<Fill> = read_all(
+    let fills: Vec<(i64, Fill)> = read_all(
         &of_signals(
             connection,
-            format!("SELECT {FILL} FROM fills f WHERE f.signal_id {among} ORDER BY f.id"),
+            format!("SELECT f.id, {FILL} FROM fills f WHERE f.signal_id {among} ORDER BY f.id"),
             &ids,
         )
         .await?,
-        read_fill,
+        |row| keyed(row, read_fill),
     )?;
     let record = |signal: Signal| SignalRecord {
         outcomes: outcomes.iter().filter(|outcome| outcome.signal_id == signal.id).cloned().collect(),
         orders: orders.iter().filter(|order| order.signal_id == signal.id).cloned().collect(),
-        fills: fills.iter().filter(|fill| fill.signal_id == signal.id).cloned().collect(),
+        fills: fills.iter().filter(|(_, fill)| fill.signal_id == signal.id).cloned().collect(),
         signal,
     };
     Ok(signals.into_iter().map(record).collect())

@@ -41,7 +41,7 @@ const STATEMENTS: usize = 200;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The data directory does not exist and cannot be made.
-    #[error("cannot create the data directory {}: {source}", dir.display())]
+    #[error("cannot create the data directory {}", dir.display())]
     CannotCreateDirectory {
         /// The directory.
         dir: PathBuf,

@@ -140,6 +140,7 @@ pub fn approved(request: OrderRequest) -> Approved {
     let circumstances = Circumstances {
         now,
         strategy_id: StrategyId(1),
+        active: true,
         signal_received_at: now,
         max_signal_age_s: 30,
         net_qty: held,

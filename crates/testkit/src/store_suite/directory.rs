@@ -4,18 +4,19 @@ use atomik_domain::ip_allowlist::IpAllowlist;
 use atomik_domain::tier::Subscription;
 use atomik_domain::webhook::PreviousSecret;
 use atomik_domain::{
-    HaltMode, HaltScope, OnOppositeEntry, OrderStatus, Plan, Role, SignalId, SubscriptionStatus, UserId,
+    Code, HaltMode, HaltScope, OnOppositeEntry, OrderStatus, OutcomeStatus, Plan, Role, SignalId,
+    SubscriptionStatus, UserId,
 };
 use atomik_ports::directory::{
     BrokerAccountPatch, NewHalt, NewSession, Registration, StrategyPatch, UserPatch, WebhookPatch,
 };
-use atomik_ports::journal::Changes;
+use atomik_ports::journal::{Changes, NewSignal};
 use atomik_ports::{PageRequest, StoreError};
 
 use super::{FIRST, Fixture, accept, change};
 use crate::builders::{
-    START, at, behavior, new_account, new_strategy, new_user, new_webhook, order, position, qty, signal,
-    tenant,
+    START, at, behavior, new_account, new_strategy, new_user, new_webhook, order, outcome, position, qty,
+    signal, tenant,
 };
 
 /// A session that ends an hour after it began.
@@ -272,6 +273,33 @@ pub async fn a_strategy_with_a_position_or_an_order_stays(fixture: &impl Fixture
     store.delete_strategy(user, id).await.unwrap();
     assert_eq!(store.strategy(user, id).await, Err(StoreError::NotFound));
     assert_eq!(store.strategies(user, None, FIRST).await.unwrap().items, []);
+}
+
+pub async fn a_strategy_that_works_on_a_signal_stays(fixture: &impl Fixture) {
+    let store = fixture.store();
+    let alice = tenant(&*store, "alice").await.unwrap();
+    let (user, id) = (alice.user.id, alice.strategy.id);
+    let targeted = NewSignal { targets: vec![id], ..signal(&alice) };
+    let signal_id = accept(&*store, targeted, at(0)).await;
+    for status in [OutcomeStatus::Pending, OutcomeStatus::Unknown] {
+        let outcomes = vec![outcome(&alice, signal_id, status, Code::OrderUnknown)];
+        change(&*store, Changes { outcomes, ..Changes::default() }).await;
+        let refused = store.delete_strategy(user, id).await;
+        assert!(matches!(refused, Err(StoreError::InUse(_))), "{status}: {refused:?}");
+    }
+    let outcomes = vec![outcome(&alice, signal_id, OutcomeStatus::Skipped, Code::NothingToExit)];
+    change(&*store, Changes { outcomes, ..Changes::default() }).await;
+    store.delete_strategy(user, id).await.unwrap();
+}
+
+pub async fn what_an_unlinked_account_left_behind_keeps_no_strategy(fixture: &impl Fixture) {
+    let store = fixture.store();
+    let alice = tenant(&*store, "alice").await.unwrap();
+    let (user, id) = (alice.user.id, alice.strategy.id);
+    accept(&*store, NewSignal { targets: vec![id], ..signal(&alice) }, at(0)).await;
+    change(&*store, Changes { positions: vec![position(&alice, 1)], ..Changes::default() }).await;
+    store.delete_broker_account(user, alice.account.id).await.unwrap();
+    store.delete_strategy(user, id).await.unwrap();
 }
 
 pub async fn a_strategy_whose_parts_are_gone_stays_paused(fixture: &impl Fixture) {

@@ -109,6 +109,8 @@ pub async fn a_signal_comes_with_all_that_came_of_it(fixture: &impl Fixture) {
         ..Changes::default()
     };
     change(&*store, changes).await;
+    let listed = store.fills(alice.user.id, &TradeFilter::default(), FIRST).await.unwrap().items;
+    assert_eq!(listed.iter().rev().map(|(_, fill)| fill.clone()).collect::<Vec<_>>(), fills);
     let expected = SignalRecord {
         signal: Signal {
             id,
@@ -127,7 +129,7 @@ pub async fn a_signal_comes_with_all_that_came_of_it(fixture: &impl Fixture) {
         },
         outcomes: vec![filled],
         orders: vec![first, second],
-        fills,
+        fills: listed.into_iter().rev().collect(),
     };
     assert_eq!(store.signal(alice.user.id, id).await.unwrap(), expected);
     let listed = store.signals(alice.user.id, &TradeFilter::default(), FIRST).await.unwrap().items;

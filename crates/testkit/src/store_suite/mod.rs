@@ -16,6 +16,7 @@ pub mod isolation;
 pub mod journal;
 pub mod limits;
 pub mod repeats;
+pub mod restarts;
 pub mod upkeep;
 
 use std::path::{Path, PathBuf};
@@ -118,6 +119,8 @@ macro_rules! store_suite {
                 an_unlinked_account_pauses_its_strategies
                 a_strategy_round_trips_and_is_changed
                 a_strategy_with_a_position_or_an_order_stays
+                a_strategy_that_works_on_a_signal_stays
+                what_an_unlinked_account_left_behind_keeps_no_strategy
                 a_strategy_whose_parts_are_gone_stays_paused
                 halts_stand_until_lifted
             }
@@ -151,6 +154,9 @@ macro_rules! store_suite {
                 deletions_are_told
                 asking_from_an_unknown_number_tells_everything
                 forgotten_changes_tell_everything
+            }
+            restarts {
+                a_signal_whose_orders_have_all_ended_is_unfinished_until_its_outcome_is_final
             }
             upkeep {
                 the_installation_is_one

@@ -156,6 +156,8 @@ async fn mark_unlinked(
     id: BrokerAccountId,
 ) -> Result<(), StoreError> {
     find(connection, user_id, id).await?;
+    // Signals that are still being worked on do not count: an exit waits for a broken connection without end, and unlinking
+    // is the way out of that.
     let open: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM orders INDEXED BY orders_open \
          WHERE status IN ('pending', 'working', 'partially_filled', 'unknown') AND broker_account_id = ?1",
@@ -166,7 +168,7 @@ async fn mark_unlinked(
     .map_err(fault)?;
     if open > 0 {
         return Err(StoreError::InUse(
-            "the account has orders that are not final; wait for them or cancel them first",
+            "the account has orders that are not final; wait for them or flatten the account first",
         ));
     }
     sqlx::query("UPDATE broker_accounts SET deleted = 1 WHERE id = ?1")

@@ -242,17 +242,8 @@ async fn mark_deleted(
     id: StrategyId,
 ) -> Result<(), StoreError> {
     find(connection, user_id, id).await?;
-    let busy: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM positions WHERE strategy_id = ?1 AND net_qty <> '0') \
-         OR EXISTS (SELECT 1 FROM orders WHERE strategy_id = ?1 \
-         AND status IN ('pending', 'working', 'partially_filled', 'unknown'))",
-    )
-    .bind(id.0)
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(fault)?;
-    if busy {
-        return Err(StoreError::InUse("the strategy still holds a position or has a working order"));
+    if let Some(why) = in_use(connection, id).await? {
+        return Err(StoreError::InUse(why));
     }
     sqlx::query("UPDATE strategies SET deleted = 1, active = 0 WHERE id = ?1")
         .bind(id.0)
@@ -260,4 +251,37 @@ async fn mark_deleted(
         .await
         .map(drop)
         .map_err(fault)
+}
+
+/// Why a strategy cannot be deleted now. A signal that is being worked on may have its order recorded next. Once the account
+/// is unlinked, neither a position nor a signal waits for anything that could still come.
+async fn in_use(
+    connection: &mut SqliteConnection,
+    id: StrategyId,
+) -> Result<Option<&'static str>, StoreError> {
+    let (linked, holds, orders, works): (bool, bool, bool, bool) = sqlx::query_as(
+        "SELECT EXISTS (SELECT 1 FROM strategies s JOIN broker_accounts a ON a.id = s.broker_account_id \
+           WHERE s.id = ?1 AND NOT a.deleted), \
+         EXISTS (SELECT 1 FROM positions WHERE strategy_id = ?1 AND net_qty <> '0'), \
+         EXISTS (SELECT 1 FROM orders WHERE strategy_id = ?1 \
+           AND status IN ('pending', 'working', 'partially_filled', 'unknown')), \
+         EXISTS (SELECT 1 FROM outcomes INDEXED BY outcomes_open WHERE strategy_id = ?1 \
+           AND status IN ('pending', 'unknown'))",
+    )
+    .bind(id.0)
+    .fetch_one(connection)
+    .await
+    .map_err(fault)?;
+    Ok(if holds && linked {
+        Some("the strategy still holds a position; flatten its account first")
+    } else if orders {
+        Some("the strategy has an order that is not final; wait for it or flatten its account first")
+    } else if works && linked {
+        Some(
+            "a signal of the strategy is still being worked on; pause the strategy and try again once the signal has \
+             ended, at the latest when it is older than max_signal_age_s",
+        )
+    } else {
+        None
+    })
 }
