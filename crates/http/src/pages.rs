@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use crate::AppState;
-use crate::auth::has_users;
+use crate::auth::{has_users, registration_is_closed};
 use crate::error::{ApiError, ApiResult};
 use crate::state::RenderMetrics;
 
@@ -28,18 +28,40 @@ pub fn routes() -> Router<AppState> {
 
 const NO_STORE: [(HeaderName, &str); 1] = [(CACHE_CONTROL, "no-store")];
 
-/// The page says what to do next, which depends on whether anybody has registered.
+const REGISTER: &str = r#"curl -X POST {{public_url}}/api/v1/auth/register \
+  -H 'Content-Type: application/json' \
+  -d '{"email": "you@example.com", "password": "a long password"}'
+"#;
+
+/// The page says what to do next, which depends on whether there is a user and whether anybody may register.
 async fn front_page(State(state): State<AppState>) -> ApiResult<Response> {
-    let next_step = if has_users(&state).await? {
-        "<p>This installation has its administrator. Log in through the API, or use an API key.</p>"
-    } else {
-        "<p><strong>Nobody has registered yet.</strong> The first user becomes the administrator. The quickest way is \
-         <code>atomik quickstart</code>, which makes a user, a paper account, a webhook and a strategy in one step; the \
-         other way is step 1 below.</p>"
+    let closed = registration_is_closed(&state).await?;
+    let next_step = match (has_users(&state).await?, closed) {
+        (false, false) => {
+            "<p><strong>Nobody has registered yet.</strong> The first user becomes the administrator. The quickest way is \
+             <code>atomik quickstart</code>, which makes a user, a paper account, a webhook and a strategy in one step; \
+             the other way is step 1 below.</p>"
+        }
+        (false, true) => {
+            "<p><strong>There is no user yet, and nobody can register.</strong> The first user becomes the administrator. \
+             Whoever runs this installation makes one with <code>atomik quickstart</code>, together with a paper account, \
+             a webhook and a strategy, or alone with <code>atomik user add</code>.</p>"
+        }
+        (true, false) => {
+            "<p>This installation has its administrator, and anybody may register. Log in through the API, or use an API \
+             key.</p>"
+        }
+        (true, true) => {
+            "<p>This installation has its administrator and takes no registrations. Log in through the API, or use an API \
+             key. Whoever runs it adds users with <code>atomik user add</code>.</p>"
+        }
     };
+    let (sign_in, register) = if closed { ("Log in.", "") } else { ("Register and log in.", REGISTER) };
     let page = PAGE
         .replace("{{version}}", env!("CARGO_PKG_VERSION"))
         .replace("{{next_step}}", next_step)
+        .replace("{{sign_in}}", sign_in)
+        .replace("{{register}}", register)
         .replace("{{public_url}}", &escaped(&state.settings.public_url));
     Ok((NO_STORE, Html(page)).into_response())
 }

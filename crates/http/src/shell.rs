@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use atomik_domain::Code;
-use axum::extract::{MatchedPath, Path, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS,
@@ -34,27 +34,44 @@ pub(crate) async fn method_not_allowed() -> ApiError {
 }
 
 /// A panic ends one request, not the connection, and tells the outside nothing.
-pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+async fn unless_it_panics(answering: impl Future<Output = Response>) -> Response {
+    let answer = AssertUnwindSafe(answering).catch_unwind().await;
     answer.unwrap_or_else(|_| ApiError::internal("a request handler panicked").into_response())
 }
 
-/// Security headers, and one log line: method, route, status, duration. Never the path itself (a webhook's token is in
-/// it) and never the query string (a secret may be).
+/// The layer around everything but the receiver.
 pub(crate) async fn dress(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map(MatchedPath::as_str);
-    let mut response = match alert_by_wrong_method(route, &request) {
-        Some(token) => refuse_wrong_method(&state, token, request).await,
-        None => next.run(request).await,
+    let answering = async {
+        match alert_by_wrong_method(route, &request) {
+            // The router did not see the request, so `Allow` is added here.
+            Some(token) => {
+                ([(ALLOW, "POST")], webhooks::refuse_method(&state, &token, request)).into_response()
+            }
+            None => next.run(request).await,
+        }
     };
+    dressed(&state, &method, route, began, answering).await
+}
+
+/// Runs what answers a request and gives its answer the security headers and one log line: method, route, status,
+/// duration. Never the path itself (a webhook's token is in it) and never the query string (a secret may be).
+pub(crate) async fn dressed(
+    state: &AppState,
+    method: &Method,
+    route: Option<&str>,
+    began: Instant,
+    answering: impl Future<Output = Response>,
+) -> Response {
+    let mut response = unless_it_panics(answering).await;
     add_security_headers(response.headers_mut(), state.settings.secure_cookies);
     if route.is_none_or(|route| route.starts_with("/api/")) {
         response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
-    log(&method, route.unwrap_or("unmatched"), response.status(), began);
+    log(method, route.unwrap_or("unmatched"), response.status(), began);
     response
 }
 
@@ -67,12 +84,6 @@ fn alert_by_wrong_method(route: Option<&str>, request: &Request) -> Option<Strin
     let segment = request.uri().path().rsplit('/').next().unwrap_or_default();
     let is_id = segment.bytes().all(|byte| byte.is_ascii_digit());
     (!is_id).then(|| segment.to_owned())
-}
-
-/// The receiver's own refusal. The router did not see the request, so `Allow` is added here.
-async fn refuse_wrong_method(state: &AppState, token: String, request: Request) -> Response {
-    let refused = webhooks::method_not_allowed(State(state.clone()), Ok(Path(token)), request).await;
-    ([(ALLOW, "POST")], refused).into_response()
 }
 
 fn add_security_headers(headers: &mut HeaderMap, https: bool) {
@@ -96,22 +107,17 @@ fn log(method: &Method, route: &str, status: StatusCode, began: Instant) {
 
 #[cfg(test)]
 mod tests {
-    use axum::Router;
-    use axum::body::{Body, to_bytes};
-    use axum::middleware::from_fn;
-    use axum::routing::get;
-    use tower::ServiceExt;
+    use axum::body::to_bytes;
 
     use super::*;
 
-    async fn panics() -> StatusCode {
+    async fn panics() -> Response {
         panic!("a secret that nobody is to see")
     }
 
     #[tokio::test]
     async fn a_panic_is_500_in_the_envelope_and_says_nothing() {
-        let router: Router = Router::new().route("/", get(panics)).layer(from_fn(catch_panic));
-        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        let response = unless_it_panics(panics()).await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let body = to_bytes(response.into_body(), 10_000).await.unwrap();
         let body = String::from_utf8(body.to_vec()).unwrap();

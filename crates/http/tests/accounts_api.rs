@@ -146,6 +146,26 @@ async fn unlinking_pauses_the_accounts_strategies() {
 }
 
 #[tokio::test]
+async fn an_account_with_an_open_order_stays_linked() {
+    let (app, client) = app_and_trader().await;
+    let slow = json!({"prices": {"MES": "5000.00"}, "max_fill_qty_per_tick": "1"});
+    let (webhook, account) = (client.webhook("one").await, client.paper_account_with(slow).await);
+    // Filled a contract at a time, four a second: open for longer than the test takes.
+    let strategy = client.strategy(&webhook, &account, json!({"symbol": "MES", "quantity": "500"})).await;
+    alert(&app, &webhook["url"], json!({"action": "BUY"})).await.expect(202);
+    let open = |list: &Value| list["items"][0]["status"] == "partially_filled";
+    client.wait_for("/api/v1/orders?limit=1", open).await;
+
+    let refused = client.send(Method::DELETE, &path_of(&account), None).await;
+    let refused = refused.expect_error(409, "conflict");
+    assert!(refused.body["detail"].as_str().unwrap().contains("not final"), "{}", refused.text);
+    assert_eq!(client.get(&path_of(&account)).await.0, StatusCode::OK);
+    let path = format!("/api/v1/strategies/{}", strategy["id"]);
+    assert_eq!(client.get(&path).await.1["active"], true);
+    client.send(Method::DELETE, &path, None).await.expect_error(409, "position_open");
+}
+
+#[tokio::test]
 async fn flattening_exits_what_the_strategies_hold() {
     let (app, client) = app_and_trader().await;
     let (webhook, account) = (client.webhook("one").await, client.paper_account().await);

@@ -49,6 +49,9 @@ async fn a_signal_shows_orders_fills_and_every_step() {
     let fill = &outcome["fills"][0];
     assert_eq!((&fill["last_qty"], &fill["last_price"]), (&json!("2"), &json!("5001.25")));
     assert_eq!((&fill["price_source"], &fill["simulated"]), (&json!("alert"), &json!(false)));
+    let (_, fills) = client.get("/api/v1/fills").await;
+    assert_eq!(&fills["items"][0], fill, "the same fill by the same id");
+    assert!(fill["id"].is_i64());
 
     // The broker's report of a fill may overtake its answer to the order, so the last step may come after the fill.
     let path = format!("/api/v1/signals/{}", signal["id"]);
@@ -147,6 +150,73 @@ async fn orders_fills_and_positions_can_be_filtered() {
     let position = client.get(&path).await.1["items"][0].clone();
     assert_eq!((&position["side"], &position["net_qty"]), (&json!("long"), &json!("1")));
     assert_eq!((&position["symbol"], &position["avg_price"]), (&json!("NQ"), &json!("5000")));
+}
+
+/// Copy trading: one account's trouble is its own.
+#[tokio::test]
+async fn one_signal_trades_on_several_accounts_and_none_stops_the_others() {
+    let (app, client) = app_and_trader().await;
+    let webhook = client.webhook("one").await;
+    let mut strategies = Vec::new();
+    for balance in ["1000000", "1000000", "1000"] {
+        let settings = json!({"starting_balance": balance, "prices": {"ES": "5000.00"}});
+        let account = client.paper_account_with(settings).await;
+        strategies.push(client.strategy(&webhook, &account, json!({})).await);
+    }
+    let outcomes = async |payload: Value| -> Vec<Value> {
+        accepted(&app, &webhook, payload.clone()).await;
+        let settled = |list: &Value| {
+            let signal = &list["items"][0];
+            signal["payload"] == payload.to_string().as_str()
+                && signal["strategies"].as_array().unwrap().iter().all(|one| one["status"] != "pending")
+        };
+        let signal = client.wait_for("/api/v1/signals?limit=1", settled).await["items"][0].clone();
+        let ids: Vec<_> =
+            signal["strategies"].as_array().unwrap().iter().map(|one| &one["strategy_id"]).collect();
+        assert_eq!(ids, strategies.iter().map(|made| &made["id"]).collect::<Vec<_>>());
+        signal["strategies"].as_array().unwrap().clone()
+    };
+    let fills = |outcome: &Value| outcome["fills"].as_array().unwrap().len();
+
+    // The third account has no money for it.
+    let entered = outcomes(json!({"action": "BUY"})).await;
+    let statuses: Vec<_> = entered.iter().map(|outcome| outcome["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["filled", "filled", "rejected"]);
+    assert_eq!(entered.iter().map(fills).collect::<Vec<_>>(), [1, 1, 0]);
+    assert!(entered[2]["reason"].as_str().unwrap().contains("buying power"), "{}", entered[2]);
+
+    // The first one is frozen.
+    let halt = json!({"scope": "account", "id": strategies[0]["broker_account_id"], "mode": "all", "reason": "a test"});
+    client.create("/api/v1/halts", halt).await;
+    let exited = outcomes(json!({"action": "SELL"})).await;
+    let statuses: Vec<_> = exited.iter().map(|outcome| outcome["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["denied", "filled", "skipped"]);
+    assert_eq!(exited.iter().map(fills).collect::<Vec<_>>(), [0, 1, 0]);
+}
+
+#[tokio::test]
+async fn three_accounts_make_three_fills_of_one_signal() {
+    let (app, client) = app_and_trader().await;
+    let webhook = client.webhook("one").await;
+    let mut accounts = Vec::new();
+    for _ in 0..3 {
+        let account = client.paper_account().await;
+        client.strategy(&webhook, &account, json!({})).await;
+        accounts.push(account["id"].clone());
+    }
+    accepted(&app, &webhook, json!({"action": "BUY"})).await;
+    let fills = |list: &Value| list["items"].as_array().unwrap().len() == 3;
+    let fills = client.wait_for("/api/v1/fills", fills).await;
+    let mut traded: Vec<_> =
+        fills["items"].as_array().unwrap().iter().map(|fill| fill["broker_account_id"].clone()).collect();
+    traded.sort_by_key(Value::as_i64);
+    assert_eq!(traded, accounts);
+    let outcomes = client.settled_signal().await["strategies"].clone();
+    assert_eq!(
+        outcomes.as_array().unwrap().iter().filter(|one| one["status"] == "filled").count(),
+        3,
+        "{outcomes}"
+    );
 }
 
 #[tokio::test]

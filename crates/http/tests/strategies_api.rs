@@ -5,7 +5,8 @@
 mod common;
 mod trading;
 
-use atomik_domain::Plan;
+use atomik_domain::{Action, Plan, StrategyId, UserId, WebhookId};
+use atomik_ports::journal::{Entry, NewSignal, SignalSource};
 use axum::http::{Method, StatusCode};
 use common::TestApp;
 use rstest::rstest;
@@ -185,6 +186,35 @@ async fn a_position_shows_and_keeps_its_strategy_from_being_deleted() {
     assert_eq!(desk.client.get(&path_of(&made)).await.1["position"]["side"], "flat");
     assert_eq!(desk.client.delete(&path_of(&made)).await.0, StatusCode::NO_CONTENT);
     assert_eq!(desk.client.get(&path_of(&made)).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_signal_that_is_being_worked_on_keeps_its_strategy_from_being_deleted() {
+    let desk = Desk::new().await;
+    let made = desk.strategy(json!({})).await;
+    // Stored past the engine, so that no lane settles it.
+    let signal = NewSignal {
+        user_id: UserId(desk.client.user_id),
+        webhook_id: WebhookId(desk.webhook["id"].as_i64().unwrap()),
+        source: SignalSource::Alert,
+        received_at: desk.app.state.now(),
+        action: Action::Buy,
+        comment: None,
+        price: None,
+        quantity: None,
+        symbol: None,
+        notes: Vec::new(),
+        remote_ip: None,
+        payload: "{}".to_owned(),
+        repeat: None,
+        targets: vec![StrategyId(made["id"].as_i64().unwrap())],
+    };
+    let entry = Entry::Signal(Box::new(signal));
+    desk.app.store.commit(vec![entry], desk.app.state.now()).await.unwrap();
+    let (status, answer) = desk.client.delete(&path_of(&made)).await;
+    assert_eq!((status, &answer["code"]), (StatusCode::CONFLICT, &json!("conflict")));
+    assert!(answer["detail"].as_str().unwrap().contains("pause the strategy"), "{answer}");
+    assert_eq!(desk.client.get(&path_of(&made)).await.1["active"], true);
 }
 
 #[tokio::test]

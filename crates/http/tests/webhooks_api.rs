@@ -6,7 +6,9 @@ mod common;
 mod trading;
 
 use atomik_domain::Plan;
+use axum::body::Body;
 use axum::http::{Method, StatusCode};
+use common::Reply;
 use rstest::rstest;
 use serde_json::{Value, json};
 use trading::{PUBLIC_URL, Trader, alert, app_and_trader, wrong_fields};
@@ -272,6 +274,36 @@ async fn logs_tell_what_became_of_each_request() {
     assert_eq!(refused["items"].as_array().unwrap().len(), 2);
     let (status, wrong) = client.get(&format!("{logs}?outcome=fine")).await;
     assert_eq!((status, wrong_fields(&wrong)), (StatusCode::UNPROCESSABLE_ENTITY, vec!["outcome"]));
+}
+
+#[rstest]
+#[case::key("idempotency-key", "a b", "invalid_field")]
+#[case::encoding("content-encoding", "gzip", "malformed_json")]
+#[tokio::test]
+async fn a_malformed_request_is_refused_in_the_payloads_turn_and_logged(
+    #[case] header: &str,
+    #[case] value: &str,
+    #[case] code: &str,
+) {
+    let (app, client) = app_and_trader().await;
+    let made = client.webhook("one").await;
+    let path = made["url"].as_str().unwrap().strip_prefix(PUBLIC_URL).unwrap();
+    let send = async |path: &str| {
+        let body = Body::from(r#"{"action":"BUY"}"#);
+        Reply::read(app.anonymous().stream(Method::POST, path, &[(header, value)], body).await).await
+    };
+    send("/api/v1/webhooks/nobody?secret=x").await.expect_error(404, "webhook_not_found");
+    let (bare, _) = path.split_once('?').unwrap();
+    send(&format!("{bare}?secret=guess")).await.expect_error(401, "invalid_secret");
+    let refused = send(path).await.expect_error(422, code);
+
+    let logs = format!("/api/v1/webhooks/{}/logs", made["id"]);
+    let logs = client.wait_for(&logs, |logs| logs["items"].as_array().unwrap().len() == 2).await;
+    let newest = &logs["items"][0];
+    assert_eq!((&newest["status"], &newest["code"]), (&json!(422), &json!(code)));
+    assert_eq!(newest["detail"], refused.body["detail"]);
+    assert!(refused.text.to_lowercase().contains(header), "{}", refused.text);
+    assert_eq!(client.get("/api/v1/signals").await.1["items"], json!([]));
 }
 
 #[tokio::test]

@@ -19,6 +19,9 @@ use crate::{output, send};
 pub fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
     let strategy = strategy(args)?;
     let lot_size = Qty(decimal(&args.lot_size, "the lot size")?);
+    if lot_size <= Qty::ZERO {
+        bail!("the lot size must be greater than 0");
+    }
     let positions = match &args.position {
         Some(position) => vec![SignedQty(decimal(position, "the position")?)],
         None => {

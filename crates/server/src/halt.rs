@@ -1,5 +1,7 @@
 //! `atomik halt`: stopping and resuming without the API. A running server sees the change in its store.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use atomik_domain::{HaltId, HaltMode, HaltScope};
 use atomik_ports::directory::{Directory, NewHalt};
@@ -21,7 +23,9 @@ pub async fn halt(config: &Config, action: HaltAction) -> anyhow::Result<()> {
     let store = store::open_existing(config).await?;
     match action {
         HaltAction::List => list(&store).await,
-        HaltAction::Declare { scope, id, mode, reason } => declare(&store, &scope, id, &mode, &reason).await,
+        HaltAction::Declare { scope, id, mode, reason } => {
+            declare(&store, &scope, id, &mode, &reason, &config.store.data_dir).await
+        }
         HaltAction::Resume { id } => resume(&store, id).await,
     }
 }
@@ -50,9 +54,12 @@ async fn declare(
     id: Option<i64>,
     mode: &str,
     reason: &str,
+    data_dir: &Path,
 ) -> anyhow::Result<()> {
     let Some(scope) = HaltScope::parse(scope, id) else {
-        bail!("halt `system`, `account ID` or `strategy ID`");
+        bail!(
+            "expected system, account ID or strategy ID, such as: atomik halt declare account 1 --reason ..."
+        );
     };
     let mode: HaltMode = mode.parse().context("the mode")?;
     let reason = reason.trim();
@@ -68,7 +75,8 @@ async fn declare(
         HaltMode::All => "nothing is sent any more, not even exits",
     };
     output::line(format_args!("Halt {} on {}: {what}.", halt.id, written(scope)))?;
-    output::line(format_args!("Lift it with: atomik halt resume {}", halt.id))?;
+    let resume = output::command(&format!("halt resume {}", halt.id), data_dir);
+    output::line(format_args!("Lift it with: {resume}"))?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The `atomik` program: configuration, wiring, telemetry, command line. The rules live elsewhere.
 
+mod backup;
 mod cli;
 mod config;
 mod explain;
@@ -22,6 +23,10 @@ use clap::Parser;
 
 use cli::{CheckConfigArgs, Cli, Command, ConfigArgs};
 use config::{Config, Flags};
+
+/// An alert is a few hundred small allocations on one thread, many of them freed on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long threads that still compute may delay the end of the process.
 const LAST_WORK: Duration = Duration::from_millis(500);
@@ -66,11 +71,7 @@ async fn perform(command: Command) -> anyhow::Result<ExitCode> {
             let document = serde_json::to_string_pretty(&atomik_http::openapi::document())?;
             output::line(document)?;
         }
-        Command::Backup(args) => {
-            let store = store::open_existing(&configuration(&args.config, None)?).await?;
-            atomik_ports::Operations::backup(&store, &args.file).await?;
-            output::line(format_args!("Backed up to {}.", args.file.display()))?;
-        }
+        Command::Backup(args) => backup::backup(&configuration(&args.config, None)?, &args.file).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -167,10 +167,10 @@ async fn announce(config: &Config, store: &SqliteStore, bound: SocketAddr) -> an
     output::line(format_args!("Atomik {} is listening on http://{bound}", env!("CARGO_PKG_VERSION")))?;
     let nobody = store.users(PageRequest { limit: 1, before: None }).await?.items.is_empty();
     if nobody {
-        let dir = config.store.data_dir.display();
+        let quickstart = output::command("quickstart", &config.store.data_dir);
         output::line("Nobody uses it yet. In another terminal:")?;
         output::line("")?;
-        output::line(format_args!("  atomik quickstart --data-dir {dir} --url {public_url}"))?;
+        output::line(format_args!("  {quickstart} --url {public_url}"))?;
         output::line("")?;
         output::line(
             "makes a user, a paper account, a webhook and a strategy, and prints a first alert to send.",

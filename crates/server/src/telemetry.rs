@@ -78,7 +78,7 @@ fn describe() {
     describe_histogram!(
         "atomik_stage_seconds",
         Unit::Seconds,
-        "From a signal's receipt to each step: stored, planned, sent, acknowledged, filled"
+        "From a signal's receipt to each step: stored (durable), planned, sent, acknowledged, filled (recorded)"
     );
     describe_gauge!("atomik_waiting_records", Unit::Count, "Records on their way to the store");
     describe_gauge!("atomik_waiting_signals", Unit::Count, "Signals that wait for their turn to trade");
@@ -88,4 +88,9 @@ fn describe() {
         "Age of the oldest signal that waits to trade"
     );
     describe_gauge!("atomik_unknown_orders", Unit::Count, "Orders whose fate is not proven");
+    describe_gauge!(
+        "atomik_lanes",
+        Unit::Count,
+        "Accounts and symbols that something is held, open or waiting in"
+    );
 }

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use crate::AppState;
 use crate::api::refusals::{ActRefusals, ChangeRefusals, CreateRefusals, ListRefusals, ReadRefusals};
 use crate::auth::CurrentUser;
-use crate::error::{ApiError, ApiResult};
+use crate::error::{ApiError, ApiResult, ErrorBody};
 use crate::extract::{ApiJson, ListOf, PageQuery, Paging, PathId};
 
 use requests::{LinkBrokerAccount, UpdateBrokerAccount};
@@ -130,7 +130,11 @@ async fn update_broker_account(
     path = "/broker-accounts/{id}",
     tag = "brokers",
     params(("id" = i64, Path, description = "The broker account.")),
-    responses((status = NO_CONTENT, description = "It is unlinked."), ActRefusals)
+    responses(
+        (status = NO_CONTENT, description = "It is unlinked."),
+        (status = CONFLICT, description = "It has orders that are not final (`conflict`).", body = ErrorBody),
+        ActRefusals,
+    )
 )]
 async fn unlink_broker_account(
     current: CurrentUser,

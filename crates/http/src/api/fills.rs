@@ -26,7 +26,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Fill)]
 pub struct FillView {
-    /// Its number in the list of fills; null inside signals and events, where `exec_id` names it.
+    /// Its number in the list of fills; null inside events, where `exec_id` names it.
     pub id: Option<i64>,
     /// The venue's name for it; unique in its broker account.
     pub exec_id: String,

@@ -4,7 +4,7 @@ mod requests;
 mod views;
 
 use atomik_domain::tier::Limited;
-use atomik_domain::{BrokerAccountId, Code, Instrument, Qty, Strategy, StrategyId, Symbol, User};
+use atomik_domain::{BrokerAccountId, Code, Instrument, Position, Qty, Strategy, StrategyId, Symbol, User};
 use atomik_ports::directory::{NewStrategy, StrategyPatch};
 use atomik_ports::history::TradeFilter;
 use atomik_ports::{PageRequest, StoreError};
@@ -163,7 +163,8 @@ async fn update_strategy(
 
 /// Deletes a strategy
 ///
-/// Refused while it holds a position or has an order that is not final: flatten its account first.
+/// Refused while it has an order that is not final, holds a position (flatten its account first) or works on a signal (pause
+/// it and try again). On an account that was unlinked, only orders count.
 #[utoipa::path(
     delete,
     path = "/strategies/{id}",
@@ -171,7 +172,11 @@ async fn update_strategy(
     params(("id" = i64, Path, description = "The strategy.")),
     responses(
         (status = NO_CONTENT, description = "It is deleted."),
-        (status = CONFLICT, description = "It still holds a position (`position_open`).", body = ErrorBody),
+        (
+            status = CONFLICT,
+            description = "It still holds a position (`position_open`), has an order or works on a signal (`conflict`).",
+            body = ErrorBody
+        ),
         ActRefusals,
     )
 )]
@@ -180,12 +185,11 @@ async fn delete_strategy(
     State(state): State<AppState>,
     PathId(id): PathId,
 ) -> ApiResult<StatusCode> {
-    let deleted = state.store.delete_strategy(current.user.id, StrategyId(id)).await;
+    let strategy = state.store.strategy(current.user.id, StrategyId(id)).await?;
+    let held = !position_of(&state, &strategy).await?.net_qty.is_zero();
+    let deleted = state.store.delete_strategy(strategy.user_id, strategy.id).await;
     deleted.map_err(|error| match error {
-        StoreError::InUse(why) => {
-            let why = format!("Not while {why}; flatten its account first");
-            ApiError::new(StatusCode::CONFLICT, Code::PositionOpen, why)
-        }
+        StoreError::InUse(_) if held => ApiError { code: Code::PositionOpen, ..error.into() },
         other => other.into(),
     })?;
     state.engine.refresh().await?;
@@ -221,11 +225,7 @@ fn check_lot(instrument: Option<&Instrument>, quantity: Qty, field: &str, errors
     errors.check(quantity.floor_to_lot(lot) == quantity, field, problem);
 }
 
-async fn detail(
-    state: &AppState,
-    strategy: &Strategy,
-    instrument: Option<Instrument>,
-) -> ApiResult<StrategyDetail> {
+async fn position_of(state: &AppState, strategy: &Strategy) -> ApiResult<Position> {
     let filter = TradeFilter {
         strategy_id: Some(strategy.id),
         symbol: Some(strategy.symbol.clone()),
@@ -233,8 +233,15 @@ async fn detail(
     };
     let page = PageRequest { limit: 1, before: None };
     let positions = state.store.positions(strategy.user_id, &filter, page).await?;
-    let position = positions.items.first().map(|record| record.position).unwrap_or_default();
-    Ok(StrategyDetail::of(strategy, &position, instrument))
+    Ok(positions.items.first().map(|record| record.position).unwrap_or_default())
+}
+
+async fn detail(
+    state: &AppState,
+    strategy: &Strategy,
+    instrument: Option<Instrument>,
+) -> ApiResult<StrategyDetail> {
+    Ok(StrategyDetail::of(strategy, &position_of(state, strategy).await?, instrument))
 }
 
 fn explain_limit(error: StoreError, user: &User) -> ApiError {

@@ -12,7 +12,9 @@ pub(crate) mod tokens;
 pub use extract::{AdminUser, CurrentUser, Via};
 
 pub(crate) use extract::still_signed_in;
-pub(crate) use registration::{has_users, normalized as normalized_email, problem_with_email};
+pub(crate) use registration::{
+    has_users, is_closed as registration_is_closed, normalized as normalized_email, problem_with_email,
+};
 
 use atomik_domain::User;
 use serde::Serialize;

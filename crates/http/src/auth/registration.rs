@@ -102,6 +102,7 @@ async fn register(
     }
     errors.into_result()?;
     let registration = state.settings.registration;
+    // Spares the work of a hash.
     if is_closed(&state).await? {
         return Err(StoreError::RegistrationClosed.into());
     }
@@ -120,8 +121,8 @@ async fn register(
     Ok((StatusCode::CREATED, Json(UserView::from(&user))))
 }
 
-/// Spares the work of a hash where nobody can register. The store decides again, in its transaction.
-async fn is_closed(state: &AppState) -> Result<bool, StoreError> {
+/// Whether nobody can register now. The store decides again, in its transaction.
+pub(crate) async fn is_closed(state: &AppState) -> Result<bool, StoreError> {
     Ok(match state.settings.registration {
         Registration::Open => false,
         Registration::Closed => true,

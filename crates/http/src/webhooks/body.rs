@@ -6,11 +6,10 @@ use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 
 /// The largest body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// How long a body may take to arrive after its head.
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much of a body that is too large is read and thrown away, so that its sender gets to see the answer.
 const MAX_DISCARDED_BYTES: usize = 1024 * 1024;
 /// How long throwing away may take.
@@ -21,26 +20,26 @@ const DISCARD_TIMEOUT: Duration = Duration::from_millis(250);
 pub enum BodyError {
     /// More than [`MAX_BODY_BYTES`].
     TooLarge,
-    /// Not complete within [`BODY_TIMEOUT`].
+    /// Not complete in time.
     TooSlow,
     /// It broke off, or its chunks cannot be read.
     Broken,
 }
 
-/// Reads a whole body.
+/// Reads a whole body, for as long as there is time.
 ///
 /// # Errors
 /// [`BodyError`].
-pub async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, BodyError> {
+pub async fn read(headers: &HeaderMap, mut body: Body, deadline: Instant) -> Result<Bytes, BodyError> {
     let outcome = if declared_length(headers).is_some_and(|length| length > MAX_BODY_BYTES) {
         Err(BodyError::TooLarge)
     } else {
         // Polls the body before the timer, so a body that is there already costs no timer.
-        tokio::time::timeout(BODY_TIMEOUT, collect(&mut body)).await.unwrap_or(Err(BodyError::TooSlow))
+        tokio::time::timeout_at(deadline, collect(&mut body)).await.unwrap_or(Err(BodyError::TooSlow))
     };
     // Whoever waits for `100 Continue` sends nothing before it, and reading would ask for it.
     if outcome == Err(BodyError::TooLarge) && !headers.contains_key(header::EXPECT) {
-        discard(body).await;
+        discard(body, deadline).await;
     }
     outcome
 }
@@ -71,7 +70,7 @@ async fn collect(body: &mut Body) -> Result<Bytes, BodyError> {
 }
 
 /// Closing a connection with unread bytes in it resets it, and the reset may overtake the answer.
-async fn discard(mut body: Body) {
+async fn discard(mut body: Body, deadline: Instant) {
     let mut left = MAX_DISCARDED_BYTES;
     let reading = async {
         while let Some(Ok(frame)) = body.frame().await {
@@ -83,5 +82,5 @@ async fn discard(mut body: Body) {
         }
     };
     // Whether it ended or was cut off makes no difference to the answer.
-    let _ = tokio::time::timeout(DISCARD_TIMEOUT, reading).await;
+    let _ = tokio::time::timeout_at(deadline.min(Instant::now() + DISCARD_TIMEOUT), reading).await;
 }

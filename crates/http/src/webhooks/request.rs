@@ -1,26 +1,32 @@
 //! From an HTTP request to the engine's [`Inbound`]: what transport alone can check and take apart.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use atomik_domain::{Code, UnixMicros};
-use atomik_engine::Inbound;
+use atomik_engine::{Inbound, Malformed};
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use secrecy::SecretString;
+use tokio::time::Instant;
 
 use super::answer::Refusal;
-use super::body::{self, BODY_TIMEOUT, BodyError, MAX_BODY_BYTES};
+use super::body::{self, BodyError, MAX_BODY_BYTES};
 
+/// How long after its head a request is answered at the latest, unless its signal is just being stored: alert sources give
+/// up after 3 s. The body has to arrive within it, and what that took is not left for storing.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most secrets one request may carry. Each costs a hash.
 const MAX_SECRETS: usize = 8;
 /// The longest `Idempotency-Key`, in characters.
 const MAX_IDEMPOTENCY_KEY: usize = 128;
 
-/// Takes a request apart and reads its body.
+/// Takes a request apart and reads its body. Call it as soon as the head is read: the time for the answer counts from here.
 ///
 /// # Errors
-/// The [`Refusal`] of a request that transport cannot deliver.
+/// The [`Refusal`] of a request that is too large or too slow. What else is wrong with it has its place among the engine's
+/// checks and goes along as [`Inbound::malformed`].
 pub async fn read(
     parts: Parts,
     body: Body,
@@ -28,52 +34,53 @@ pub async fn read(
     remote_ip: IpAddr,
     received_at: UnixMicros,
 ) -> Result<Inbound, Refusal> {
+    let answer_by = Instant::now() + ANSWER_TIMEOUT;
     let headers = &parts.headers;
-    refuse_encoding(headers)?;
-    let body = body::read(headers, body).await.map_err(refuse_body)?;
+    let body = match body::read(headers, body, answer_by).await {
+        Ok(body) => check_encoding(headers).map(|()| body),
+        Err(BodyError::Broken) => Err(malformed_json(
+            "The body broke off or is not framed as HTTP. Expected one whole JSON object".to_owned(),
+        )),
+        Err(BodyError::TooLarge) => return Err(too_large()),
+        Err(BodyError::TooSlow) => return Err(too_slow()),
+    };
+    let idempotency_key = idempotency_key(headers);
+    let malformed = body.as_ref().err().or(idempotency_key.as_ref().err()).cloned();
     Ok(Inbound {
         token: token.to_owned(),
         remote_ip,
         secrets: secrets(parts.uri.query(), headers),
-        idempotency_key: idempotency_key(headers)?,
-        body,
+        idempotency_key: idempotency_key.unwrap_or_default(),
+        body: body.unwrap_or_default(),
+        malformed,
         received_at,
+        answer_by,
     })
 }
 
-fn refuse_body(error: BodyError) -> Refusal {
-    match error {
-        BodyError::TooLarge => Refusal::closing(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Code::PayloadTooLarge,
-            format!("The body is larger than {} KiB", MAX_BODY_BYTES / 1024),
-        ),
-        BodyError::TooSlow => Refusal::closing(
-            StatusCode::REQUEST_TIMEOUT,
-            Code::RequestTimeout,
-            format!("The body did not arrive within {} seconds", BODY_TIMEOUT.as_secs()),
-        ),
-        BodyError::Broken => Refusal::closing(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            Code::MalformedJson,
-            "The body broke off or is not framed as HTTP. Expected one whole JSON object".to_owned(),
-        ),
-    }
+fn too_large() -> Refusal {
+    let detail = format!("The body is larger than {} KiB", MAX_BODY_BYTES / 1024);
+    Refusal::closing(StatusCode::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge, detail)
 }
 
-fn refuse_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
+fn too_slow() -> Refusal {
+    let detail = format!("The body did not arrive within {} seconds", ANSWER_TIMEOUT.as_secs());
+    Refusal::closing(StatusCode::REQUEST_TIMEOUT, Code::RequestTimeout, detail)
+}
+
+fn malformed_json(detail: String) -> Malformed {
+    Malformed { code: Code::MalformedJson, detail }
+}
+
+fn check_encoding(headers: &HeaderMap) -> Result<(), Malformed> {
     let encodings = headers.get_all(header::CONTENT_ENCODING);
     let encoded = |value: &&axum::http::HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
     match encodings.iter().find(encoded) {
         None => Ok(()),
-        Some(value) => Err(Refusal::closing(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            Code::MalformedJson,
-            format!(
-                "The body is encoded as \"{}\" (Content-Encoding). Expected plain JSON",
-                value.to_str().unwrap_or("?").chars().take(40).collect::<String>()
-            ),
-        )),
+        Some(value) => Err(malformed_json(format!(
+            "The body is encoded as \"{}\" (Content-Encoding). Expected plain JSON",
+            value.to_str().unwrap_or("?").chars().take(40).collect::<String>()
+        ))),
     }
 }
 
@@ -96,7 +103,7 @@ fn secrets(query: Option<&str>, headers: &HeaderMap) -> Vec<SecretString> {
     secrets
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Malformed> {
     let mut values = headers.get_all("idempotency-key").iter();
     let Some(value) = values.next() else { return Ok(None) };
     let key = value.to_str().unwrap_or_default().trim();
@@ -105,19 +112,16 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     if fits && values.next().is_none() {
         return Ok(Some(key.to_owned()));
     }
-    Err(Refusal::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        Code::InvalidField,
-        format!(
-            "\"Idempotency-Key\" must be one value of 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters"
-        ),
-    ))
+    let detail = format!(
+        "\"Idempotency-Key\" must be one value of 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters"
+    );
+    Err(Malformed { code: Code::InvalidField, detail })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderValue, Request};
     use rstest::rstest;
     use secrecy::ExposeSecret;
 
@@ -168,6 +172,46 @@ mod tests {
         }
         let key = idempotency_key(&headers);
         assert_eq!(key.as_ref().map(Option::as_deref).map_err(|_| ()), expected);
+    }
+
+    /// A body whose only piece comes after a while.
+    fn after(pause: Duration) -> Body {
+        Body::from_stream(futures::stream::once(async move {
+            tokio::time::sleep(pause).await;
+            Ok::<_, std::convert::Infallible>("{}")
+        }))
+    }
+
+    async fn read_request(request: Request<Body>) -> Result<Inbound, Refusal> {
+        let (parts, body) = request.into_parts();
+        read(parts, body, "token", IpAddr::from([127, 0, 0, 1]), UnixMicros(0)).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn body_and_storing_share_one_time_from_the_head_on() {
+        let head = Instant::now();
+        let inbound = read_request(Request::new(after(Duration::from_millis(1_900)))).await.unwrap();
+        assert_eq!(inbound.answer_by, head + ANSWER_TIMEOUT);
+        assert_eq!(inbound.answer_by - Instant::now(), Duration::from_millis(100));
+        let head = Instant::now();
+        let refusal = read_request(Request::new(after(Duration::from_millis(2_001)))).await.unwrap_err();
+        assert_eq!((refusal.status.as_u16(), refusal.code), (408, Code::RequestTimeout));
+        assert_eq!(head.elapsed(), ANSWER_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_cannot_be_read_goes_along_as_malformed() {
+        let broken = Body::from_stream(futures::stream::iter([Ok("{"), Err(std::io::Error::other("gone"))]));
+        let mut zipped = Request::new(Body::from("zipped"));
+        zipped.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
+        zipped.headers_mut().insert("idempotency-key", HeaderValue::from_static("a b"));
+        for (request, word) in [(Request::new(broken), "broke off"), (zipped, "gzip")] {
+            let inbound = read_request(request).await.unwrap();
+            let malformed = inbound.malformed.unwrap();
+            assert_eq!(malformed.code, Code::MalformedJson);
+            assert!(malformed.detail.contains(word), "{malformed:?}");
+            assert!(inbound.body.is_empty(), "nothing of it is parsed or kept");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use atomik_ports::directory::Registration;
+use atomik_testkit::builders;
 use axum::body::Body;
 use axum::http::Method;
 use rstest::rstest;
@@ -113,6 +115,32 @@ async fn the_page_says_what_to_do_next() {
     assert!(!page.text.contains("Nobody has registered yet"));
     let style = app.anonymous().get("/atomik.css").await.expect(200);
     assert!(style.header("content-type").starts_with("text/css"));
+}
+
+#[rstest]
+#[case(Registration::FirstUser, false, true)]
+#[case(Registration::FirstUser, true, false)]
+#[case(Registration::Open, false, true)]
+#[case(Registration::Open, true, true)]
+#[case(Registration::Closed, false, false)]
+#[case(Registration::Closed, true, false)]
+#[tokio::test]
+async fn the_page_tells_to_register_only_where_one_can(
+    #[case] registration: Registration,
+    #[case] has_user: bool,
+    #[case] open: bool,
+) {
+    let app = TestApp::start_with(|settings| settings.registration = registration).await;
+    if has_user {
+        app.store.create_user(builders::new_user("a"), Registration::Open).await.unwrap();
+    }
+    let page = app.anonymous().get("/").await.expect(200).text;
+    assert_eq!(page.contains("/api/v1/auth/register"), open, "{page}");
+    assert_eq!(page.contains("Register and log in."), open, "{page}");
+    assert_eq!(page.contains("has its administrator"), has_user, "{page}");
+    assert!(page.contains("http://localhost:8080/api/v1/auth/login") && !page.contains("{{"), "{page}");
+    let status = app.register("b@example.com").await.status;
+    assert_eq!(status, if open { 201 } else { 403 });
 }
 
 #[tokio::test]

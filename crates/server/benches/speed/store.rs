@@ -191,7 +191,7 @@ impl Timelines {
             }
         }
         self.fills += record.fills.len();
-        for fill in &record.fills {
+        for (_, fill) in &record.fills {
             self.last_fill_at = self.last_fill_at.max(fill.recorded_at);
         }
         let filled_at = record.orders.iter().filter_map(|order| order.filled_at).max();

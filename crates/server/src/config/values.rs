@@ -58,6 +58,9 @@ impl fmt::Display for PublicUrl {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub Option<u64>);
 
+/// An empty database takes a good part of it already.
+const SMALLEST_SIZE: u64 = 1 << 20;
+
 impl FromStr for Size {
     type Err = &'static str;
 
@@ -72,8 +75,11 @@ impl FromStr for Size {
             "gib" => 1 << 30,
             _ => return Err("an unknown unit"),
         };
-        let bytes = number.checked_mul(factor).ok_or("too large")?;
-        Ok(Self((bytes > 0).then_some(bytes)))
+        match number.checked_mul(factor).ok_or("too large")? {
+            0 => Ok(Self(None)),
+            1..SMALLEST_SIZE => Err("less than 1 MiB"),
+            bytes => Ok(Self(Some(bytes))),
+        }
     }
 }
 
@@ -121,7 +127,7 @@ impl FromStr for HexKey {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = [0; 32];
-        hex::decode_to_slice(text, &mut bytes).map_err(|_| "not 64 hex digits")?;
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| "not a key")?;
         Ok(Self::new(bytes))
     }
 }
@@ -171,8 +177,8 @@ mod tests {
         assert_eq!(size("0"), Ok(None));
         assert_eq!(size("10 GiB"), Ok(Some(10 << 30)));
         assert_eq!(size("512MiB"), Ok(Some(512 << 20)));
-        assert_eq!(size("4096"), Ok(Some(4096)));
-        for wrong in ["", "GiB", "-1", "1.5 GiB", "10 GB", "99999999999 GiB"] {
+        assert_eq!(size("1048576"), Ok(Some(1 << 20)));
+        for wrong in ["", "GiB", "-1", "1.5 GiB", "10 GB", "99999999999 GiB", "10", "1023 KiB"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
     }

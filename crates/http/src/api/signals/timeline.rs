@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 /// One step of a signal's way.
 #[derive(Serialize, ToSchema)]
 pub struct TimelineStep {
-    /// `received` (first byte), `stored` (durable), `planned` (rules applied), `sent` (handed to the broker),
+    /// `received` (first byte), `stored` (handed to the disk; the 202 follows when it is durable), `planned` (rules applied), `sent` (handed to the broker),
     /// `acknowledged` (the broker answered), `filled` (a fill arrived).
     #[schema(value_type = String, example = "filled")]
     step: &'static str,
@@ -23,7 +23,12 @@ pub struct TimelineStep {
 
 /// The steps of a signal through one strategy, in the order of their times; steps of the same microsecond stay in the
 /// order of the way itself.
-pub fn timeline(signal: &Signal, outcome: &Outcome, orders: &[&Order], fills: &[&Fill]) -> Vec<TimelineStep> {
+pub fn timeline(
+    signal: &Signal,
+    outcome: &Outcome,
+    orders: &[&Order],
+    fills: &[&(i64, Fill)],
+) -> Vec<TimelineStep> {
     let mut steps: Vec<(&'static str, Option<String>, UnixMicros)> =
         vec![("received", None, signal.received_at), ("stored", None, signal.stored_at)];
     steps.extend(outcome.planned_at.map(|at| ("planned", None, at)));
@@ -31,8 +36,8 @@ pub fn timeline(signal: &Signal, outcome: &Outcome, orders: &[&Order], fills: &[
         let id = order.request.client_order_id.to_string();
         steps.extend(order.sent_at.map(|at| ("sent", Some(id.clone()), at)));
         steps.extend(order.acknowledged_at.map(|at| ("acknowledged", Some(id.clone()), at)));
-        let own = fills.iter().filter(|fill| fill.client_order_id == order.request.client_order_id);
-        steps.extend(own.map(|fill| ("filled", Some(id.clone()), fill.recorded_at)));
+        let own = fills.iter().filter(|(_, fill)| fill.client_order_id == order.request.client_order_id);
+        steps.extend(own.map(|(_, fill)| ("filled", Some(id.clone()), fill.recorded_at)));
     }
     steps.sort_by_key(|(_, _, at)| *at);
     let view = |(step, client_order_id, at): (_, _, UnixMicros)| TimelineStep {

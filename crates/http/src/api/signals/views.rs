@@ -24,7 +24,7 @@ pub struct SignalView {
     /// When its first byte was seen.
     #[schema(format = DateTime)]
     received_at: String,
-    /// When it was durable.
+    /// When it was handed to the disk; its 202 followed when it was durable.
     #[schema(format = DateTime)]
     stored_at: String,
     /// Which way it points.
@@ -134,7 +134,7 @@ impl StrategyOutcomeView {
     fn of(record: &SignalRecord, outcome: &Outcome) -> Self {
         let strategy = outcome.strategy_id;
         let orders: Vec<_> = record.orders.iter().filter(|order| order.strategy_id == strategy).collect();
-        let fills: Vec<_> = record.fills.iter().filter(|fill| fill.strategy_id == strategy).collect();
+        let fills: Vec<_> = record.fills.iter().filter(|(_, fill)| fill.strategy_id == strategy).collect();
         Self {
             strategy_id: strategy.0,
             status: outcome.status,
@@ -144,7 +144,7 @@ impl StrategyOutcomeView {
             settled_at: optional_time(outcome.settled_at),
             timeline: timeline(&record.signal, outcome, &orders, &fills),
             orders: orders.into_iter().map(OrderView::from).collect(),
-            fills: fills.into_iter().map(FillView::from).collect(),
+            fills: fills.into_iter().map(|(id, fill)| FillView::from((*id, fill))).collect(),
         }
     }
 }
