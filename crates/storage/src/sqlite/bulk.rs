@@ -28,7 +28,69 @@ pub(super) struct Bulk {
     head: &'static str,
     columns: usize,
     tail: &'static str,
-    texts: [OnceLock<Arc<str>>; SIZES.len()],
+    texts: [[OnceLock<Arc<str>>; SIZES.len()]; EDGES],
+}
+
+/// What else a statement's text does: begin the transaction, commit it, both or neither. Each would be a round trip of
+/// its own.
+#[derive(Clone, Copy, Debug, Default)]
+struct Edge {
+    begins: bool,
+    commits: bool,
+}
+
+/// How many edges there are.
+const EDGES: usize = 4;
+
+/// Statements that are known before the first of them runs.
+#[derive(Debug, Default)]
+pub(super) struct Statements {
+    all: Vec<Statement>,
+}
+
+#[derive(Debug)]
+struct Statement {
+    bulk: &'static Bulk,
+    /// The place of its chunk size.
+    size: usize,
+    arguments: SqliteArguments,
+}
+
+impl Statements {
+    /// Adds a statement over all rows.
+    pub fn add<T>(
+        &mut self,
+        bulk: &'static Bulk,
+        rows: &[T],
+        bind: fn(&T, &mut Binds),
+    ) -> Result<(), StoreError> {
+        let mut left = rows;
+        while let Some((size, chunk, rest)) = next_chunk(left) {
+            self.all.push(Statement { bulk, size, arguments: bulk.bound(size, chunk, bind)? });
+            left = rest;
+        }
+        Ok(())
+    }
+
+    /// Runs all of them in one transaction, which ends committed, and collects what they return. `begun`: it has been
+    /// begun already.
+    pub async fn commit(
+        self,
+        connection: &mut SqliteConnection,
+        begun: bool,
+    ) -> Result<Vec<SqliteRow>, sqlx::Error> {
+        let count = self.all.len();
+        if count == 0 && begun {
+            sqlx::query("COMMIT").execute(&mut *connection).await?;
+        }
+        let mut returned = Vec::new();
+        for (place, Statement { bulk, size, arguments }) in self.all.into_iter().enumerate() {
+            let edge = Edge { begins: place == 0 && !begun, commits: place + 1 == count };
+            let query = sqlx::query_with(AssertSqlSafe(bulk.text(size, edge)), arguments);
+            returned.extend(query.fetch_all(&mut *connection).await?);
+        }
+        Ok(returned)
+    }
 }
 
 /// The head of a [`Bulk`] that inserts: `INSERT INTO ...` with its columns, the first of which is never null.
@@ -46,23 +108,7 @@ pub(super) use insert;
 impl Bulk {
     pub const fn new(head: &'static str, columns: usize, tail: &'static str) -> Self {
         assert!(columns * LARGEST <= MAX_VARIABLES, "a chunk has too many variables");
-        Self { head, columns, tail, texts: [const { OnceLock::new() }; SIZES.len()] }
-    }
-
-    /// Runs the statement over all rows.
-    pub async fn execute<T: Sync>(
-        &self,
-        connection: &mut SqliteConnection,
-        rows: &[T],
-        bind: fn(&T, &mut Binds),
-    ) -> Result<(), StoreError> {
-        let mut left = rows;
-        while let Some((size, chunk, rest)) = next_chunk(left) {
-            let query = sqlx::query_with(AssertSqlSafe(self.text(size)), self.bound(size, chunk, bind)?);
-            query.execute(&mut *connection).await.map_err(fault)?;
-            left = rest;
-        }
-        Ok(())
+        Self { head, columns, tail, texts: [const { [const { OnceLock::new() }; SIZES.len()] }; EDGES] }
     }
 
     /// Runs the statement over all rows and collects what it returns.
@@ -75,7 +121,10 @@ impl Bulk {
         let mut left = rows;
         let mut found = Vec::new();
         while let Some((size, chunk, rest)) = next_chunk(left) {
-            let query = sqlx::query_with(AssertSqlSafe(self.text(size)), self.bound(size, chunk, bind)?);
+            let query = sqlx::query_with(
+                AssertSqlSafe(self.text(size, Edge::default())),
+                self.bound(size, chunk, bind)?,
+            );
             found.extend(query.fetch_all(&mut *connection).await.map_err(fault)?);
             left = rest;
         }
@@ -102,18 +151,21 @@ impl Bulk {
     }
 
     /// The SQL for the chunk size at `SIZES[size]`.
-    fn text(&self, size: usize) -> Arc<str> {
+    fn text(&self, size: usize, edge: Edge) -> Arc<str> {
         let write = || {
             let row = format!("({})", vec!["?"; self.columns].join(","));
-            let mut text = self.head.to_owned();
+            let mut text = if edge.begins { "BEGIN IMMEDIATE; " } else { "" }.to_owned();
+            text.push_str(self.head);
             for number in 0..SIZES[size] {
                 let comma = if number == 0 { "" } else { "," };
                 let _ = write!(text, "{comma}{row}"); // writing to a String cannot fail
             }
             text.push_str(self.tail);
+            text.push_str(if edge.commits { "; COMMIT" } else { "" });
             Arc::from(text)
         };
-        Arc::clone(self.texts[size].get_or_init(write))
+        let texts = &self.texts[usize::from(edge.begins) + 2 * usize::from(edge.commits)];
+        Arc::clone(texts[size].get_or_init(write))
     }
 }
 
@@ -166,8 +218,14 @@ mod tests {
     fn the_text_has_one_parenthesis_a_row() {
         let bulk = insert!("INSERT INTO t", 2, " ON CONFLICT DO NOTHING");
         assert_eq!(
-            &*bulk.text(1),
+            &*bulk.text(1, Edge::default()),
             "INSERT INTO t SELECT * FROM (VALUES (?,?),(?,?)) WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING"
         );
+        let whole = bulk.text(0, Edge { begins: true, commits: true });
+        assert!(
+            whole.starts_with("BEGIN IMMEDIATE; INSERT") && whole.ends_with("NOTHING; COMMIT"),
+            "{whole}"
+        );
+        assert!(!bulk.text(0, Edge { begins: true, commits: false }).contains("COMMIT"));
     }
 }

@@ -64,7 +64,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     installation: Uuid,
     /// Keeps the directory's lock. The system frees it however the process ends.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl SqliteStore {

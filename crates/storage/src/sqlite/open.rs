@@ -34,8 +34,8 @@ const OPENING_FILE: &str = "atomik.opening.lock";
 /// How long a process waits for others that are opening it. Checking a large file takes a while.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(10);
 const OPENING_RETRY: Duration = Duration::from_millis(20);
-/// Statements kept ready: those of the journal come in nine sizes each.
-const STATEMENTS: usize = 200;
+/// Statements kept ready: those of the journal come in nine sizes each, and some also begin or commit.
+const STATEMENTS: usize = 400;
 
 /// Why a store could not be opened, for the operator's eyes.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +137,7 @@ pub(super) async fn open(dir: &Path, options: OpenOptions, at: UnixMicros) -> Re
     let readers = readers(&file);
     // A tool's lock is freed here, with the file.
     let lock = (options.access == Access::Exclusive).then_some(lock);
-    Ok(SqliteStore { writer: Writer::new(writer_options, connection), readers, installation, _lock: lock })
+    Ok(SqliteStore { writer: Writer::new(writer_options, connection), readers, installation, lock })
 }
 
 fn make_directory(dir: &Path) -> Result<(), OpenError> {

@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use atomik_ports::StoreError;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::bulk::Statements;
 use super::faults::{fault, is_failed_flush, sentence};
 use super::journal::Recent;
 
@@ -39,12 +40,11 @@ impl Writer {
     /// Waits for its turn and begins a transaction that no other can come before.
     pub async fn begin(&self) -> Result<Work<'_>, StoreError> {
         let mut work = self.take_turn().await?;
-        sqlx::query("BEGIN IMMEDIATE").execute(work.connection()).await.map_err(fault)?;
+        work.begin().await?;
         Ok(work)
     }
 
-    /// Waits for its turn. The first statement must begin the transaction: the hot path saves a round trip to the
-    /// connection's thread by asking its first question with it.
+    /// Waits for its turn, and leaves it to [`Work::begin`] or [`Work::commit`] to begin the transaction.
     pub async fn take_turn(&self) -> Result<Work<'_>, StoreError> {
         let mut slot = self.connection.lock().await;
         if self.flush_failed.load(Ordering::Relaxed) {
@@ -55,7 +55,7 @@ impl Writer {
             Some(held) => held,
             None => Held { connection: self.options.connect().await.map_err(fault)?, recent: None },
         };
-        Ok(Work { writer: self, slot, held })
+        Ok(Work { writer: self, slot, held, begun: false })
     }
 
     fn note_failed_commit(&self, error: &sqlx::Error) {
@@ -75,33 +75,49 @@ pub(super) struct Work<'w> {
     writer: &'w Writer,
     slot: MutexGuard<'w, Option<Held>>,
     held: Held,
+    begun: bool,
 }
 
 impl Work<'_> {
+    /// Begins the transaction, unless it has begun.
+    pub async fn begin(&mut self) -> Result<(), StoreError> {
+        if !self.begun {
+            sqlx::query("BEGIN IMMEDIATE").execute(self.connection()).await.map_err(fault)?;
+            self.begun = true;
+        }
+        Ok(())
+    }
+
     /// Where its queries go.
     pub fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.held.connection
     }
 
-    /// Where its queries go, and what the journal remembers. Whatever is changed in it is forgotten, all of it, unless
-    /// this transaction is committed.
-    pub fn connection_and_recent(&mut self) -> (&mut SqliteConnection, &mut Option<Recent>) {
-        (&mut self.held.connection, &mut self.held.recent)
+    /// What the journal remembers. Whatever is changed in it is forgotten, all of it, unless this transaction is
+    /// committed.
+    pub fn recent(&mut self) -> &mut Option<Recent> {
+        &mut self.held.recent
+    }
+
+    /// Runs the last statements, commits, and gives back what they returned. Returns only when the commit is durable.
+    pub async fn commit(mut self, statements: Statements) -> Result<Vec<SqliteRow>, StoreError> {
+        match statements.commit(&mut self.held.connection, self.begun).await {
+            Ok(returned) => {
+                *self.slot = Some(self.held);
+                Ok(returned)
+            }
+            Err(error) => {
+                self.writer.note_failed_commit(&error);
+                self.discard().await;
+                Err(fault(error))
+            }
+        }
     }
 
     /// Ends the transaction: commits what went well, rolls back what did not. Returns only when a commit is durable.
     pub async fn finish<T>(mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         match result {
-            Ok(value) => {
-                let committed = sqlx::query("COMMIT").execute(self.connection()).await;
-                if let Err(error) = committed {
-                    self.writer.note_failed_commit(&error);
-                    self.discard().await;
-                    return Err(fault(error));
-                }
-                *self.slot = Some(self.held);
-                Ok(value)
-            }
+            Ok(value) => self.commit(Statements::default()).await.map(|_| value),
             Err(error @ (StoreError::Unavailable(_) | StoreError::Corrupt(_))) => {
                 self.discard().await;
                 Err(error)

@@ -6,9 +6,9 @@ use std::hash::Hash;
 use atomik_domain::{ClientOrderId, Fill, Order, Outcome, SignalId, StrategyId, Symbol};
 use atomik_ports::StoreError;
 use atomik_ports::journal::{Changes, PositionRecord};
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 
-use crate::sqlite::bulk::{Bulk, insert};
+use crate::sqlite::bulk::{Bulk, Statements, insert};
 use crate::sqlite::columns::Columns;
 use crate::sqlite::rows::{
     FILL_COLUMNS, ORDER_COLUMNS, POSITION_COLUMNS, bind_fill, bind_order, bind_outcome, bind_position,
@@ -69,21 +69,22 @@ impl Merged {
         new_id && new_leg
     }
 
-    /// Writes all of it and returns the intents that existed before the batch.
-    pub async fn write(
-        &self,
-        connection: &mut SqliteConnection,
-    ) -> Result<HashSet<ClientOrderId>, StoreError> {
-        let made = INSERT_INTENTS.fetch(connection, &self.intents, bind_order).await?;
+    /// Writes all of it. What the statements return are the ids of the intents that were made: see [`Merged::existed`].
+    pub fn write(&self, statements: &mut Statements) -> Result<(), StoreError> {
+        statements.add(&INSERT_INTENTS, &self.intents, bind_order)?;
+        statements.add(&UPSERT_ORDERS, &self.orders.rows, bind_order)?;
+        statements.add(&INSERT_FILLS, &self.fills, bind_fill)?;
+        statements.add(&UPSERT_POSITIONS, &self.positions.rows, bind_position)?;
+        statements.add(&UPSERT_OUTCOMES, &self.outcomes.rows, bind_outcome)
+    }
+
+    /// The intents that existed before the batch.
+    pub fn existed(&self, returned: &[SqliteRow]) -> Result<HashSet<ClientOrderId>, StoreError> {
         let mut existed: HashSet<_> =
             self.intents.iter().map(|order| order.request.client_order_id).collect();
-        for row in &made {
+        for row in returned {
             existed.remove(&ClientOrderId::from_bytes(Columns::of(row).bytes()?));
         }
-        UPSERT_ORDERS.execute(connection, &self.orders.rows, bind_order).await?;
-        INSERT_FILLS.execute(connection, &self.fills, bind_fill).await?;
-        UPSERT_POSITIONS.execute(connection, &self.positions.rows, bind_position).await?;
-        UPSERT_OUTCOMES.execute(connection, &self.outcomes.rows, bind_outcome).await?;
         Ok(existed)
     }
 }

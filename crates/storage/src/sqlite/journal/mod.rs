@@ -10,11 +10,12 @@ use async_trait::async_trait;
 use atomik_domain::{ClientOrderId, Code, Outcome, OutcomeStatus, SignalId, UnixMicros};
 use atomik_ports::StoreError;
 use atomik_ports::journal::{Entry, Journal, NewSignal, Receipt, Refusal, RepeatKeys, SignalSource};
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
-use super::bulk::{Binds, Bulk, insert};
+use super::bulk::{Binds, Bulk, Statements, insert};
 use super::rows::{bind_outcome, notes_text};
+use super::writer::Work;
 use merge::{Intent, Merged};
 use repeats::{Known, Verdict};
 
@@ -26,10 +27,15 @@ impl Journal for SqliteStore {
         if entries.is_empty() {
             return Ok(Vec::new());
         }
+        // The writer's memory of what it stored holds only while nobody else stores.
+        if self.lock.is_none() {
+            return Err(StoreError::Unavailable("only the server records signals and orders".to_owned()));
+        }
         let mut work = self.writer.take_turn().await?;
-        let (connection, recent) = work.connection_and_recent();
-        let receipts = record(connection, recent, entries, at).await;
-        work.finish(receipts).await
+        match Recorded::of(&mut work, entries, at).await {
+            Ok((recorded, statements)) => recorded.receipts(&work.commit(statements).await?),
+            Err(error) => work.finish(Err(error)).await,
+        }
     }
 }
 
@@ -66,32 +72,47 @@ struct DeliveryRow {
     suppressed: u32,
 }
 
-async fn record(
-    connection: &mut SqliteConnection,
-    recent: &mut Option<Recent>,
-    entries: Vec<Entry>,
-    at: UnixMicros,
-) -> Result<Vec<Receipt>, StoreError> {
-    let recent = Recent::begin(connection, recent, at).await?;
-    let mut known = Known::look_up(connection, recent, &entries).await?;
-    let (mut batch, mut receipts) = (Batch::default(), Vec::with_capacity(entries.len()));
-    let mut intents_at = Vec::new();
-    for entry in entries {
-        let id = known.next_id();
-        receipts.push(match entry {
-            Entry::Signal(signal) => batch.take_signal(&mut known, id, signal, at),
-            Entry::Refusal(refusal) => batch.take_refusal(id, *refusal, at),
-            Entry::Changes(changes) => {
-                intents_at.push((receipts.len(), batch.changes.take(*changes)));
-                Receipt::Recorded { repeated_intents: Vec::new() }
-            }
-        });
+/// What became of a call's entries, once its statements have run.
+#[derive(Debug)]
+struct Recorded {
+    receipts: Vec<Receipt>,
+    /// The intents of each entry that brings changes, by its place.
+    intents_at: Vec<(usize, Vec<Intent>)>,
+    changes: Merged,
+}
+
+impl Recorded {
+    /// Judges the entries, and says what has to be written.
+    async fn of(
+        work: &mut Work<'_>,
+        entries: Vec<Entry>,
+        at: UnixMicros,
+    ) -> Result<(Self, Statements), StoreError> {
+        let mut known = Known::look_up(work, &entries, at).await?;
+        let (mut batch, mut receipts) = (Batch::default(), Vec::with_capacity(entries.len()));
+        let mut intents_at = Vec::new();
+        for entry in entries {
+            let id = known.next_id();
+            receipts.push(match entry {
+                Entry::Signal(signal) => batch.take_signal(&mut known, id, signal, at),
+                Entry::Refusal(refusal) => batch.take_refusal(id, *refusal, at),
+                Entry::Changes(changes) => {
+                    intents_at.push((receipts.len(), batch.changes.take(*changes)));
+                    Receipt::Recorded { repeated_intents: Vec::new() }
+                }
+            });
+        }
+        let statements = batch.statements(&known)?;
+        Ok((Self { receipts, intents_at, changes: batch.changes }, statements))
     }
-    let existed = batch.write(connection, &known).await?;
-    for (place, intents) in intents_at {
-        receipts[place] = Receipt::Recorded { repeated_intents: repeated_among(intents, &existed) };
+
+    fn receipts(mut self, returned: &[SqliteRow]) -> Result<Vec<Receipt>, StoreError> {
+        let existed = self.changes.existed(returned)?;
+        for (place, intents) in self.intents_at {
+            self.receipts[place] = Receipt::Recorded { repeated_intents: repeated_among(intents, &existed) };
+        }
+        Ok(self.receipts)
     }
-    Ok(receipts)
 }
 
 /// Those intents of one entry that were left as they were, because they existed.
@@ -179,17 +200,15 @@ impl Batch {
         Receipt::Recorded { repeated_intents: Vec::new() }
     }
 
-    /// Writes everything and returns the intents that existed before.
-    async fn write(
-        self,
-        connection: &mut SqliteConnection,
-        known: &Known<'_>,
-    ) -> Result<HashSet<ClientOrderId>, StoreError> {
-        INSERT_SIGNALS.execute(connection, &self.signals, bind_signal).await?;
-        INSERT_DELIVERIES.execute(connection, &self.deliveries, bind_delivery).await?;
-        known.write(connection).await?;
-        INSERT_PENDING.execute(connection, &self.pending, bind_outcome).await?;
-        self.changes.write(connection).await
+    /// All that has to be written.
+    fn statements(&self, known: &Known<'_>) -> Result<Statements, StoreError> {
+        let mut statements = Statements::default();
+        statements.add(&INSERT_SIGNALS, &self.signals, bind_signal)?;
+        statements.add(&INSERT_DELIVERIES, &self.deliveries, bind_delivery)?;
+        known.write(&mut statements)?;
+        statements.add(&INSERT_PENDING, &self.pending, bind_outcome)?;
+        self.changes.write(&mut statements)?;
+        Ok(statements)
     }
 }
 

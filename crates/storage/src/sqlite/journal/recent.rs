@@ -2,8 +2,8 @@
 //! its own: the last id, and the signals of the last moments by their fingerprint.
 //!
 //! It is a copy of what `signals` says, and never the only place of anything. It goes with the connection it was read
-//! through, it is dropped with every transaction that is not committed, and it is read anew where another connection has
-//! written to the file.
+//! through, and is dropped with every transaction that is not committed. No other process writes the journal: that takes
+//! the directory's lock.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -29,41 +29,18 @@ pub(in crate::sqlite) struct Recent {
     first: HashMap<Key, First>,
     /// All of `first`, and what they replaced, from the oldest.
     order: VecDeque<(UnixMicros, Key)>,
-    /// SQLite's count of what other connections have committed, as this connection saw it.
-    data_version: i64,
 }
 
 impl Recent {
-    /// Begins the transaction and makes sure, inside it, that the memory is what the database says.
-    pub(super) async fn begin<'m>(
-        connection: &mut SqliteConnection,
-        memory: &'m mut Option<Self>,
-        at: UnixMicros,
-    ) -> Result<&'m mut Self, StoreError> {
-        let data_version: i64 = sqlx::query_scalar("BEGIN IMMEDIATE; PRAGMA data_version")
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(fault)?;
-        let mut recent = match memory.take() {
-            Some(recent) if recent.data_version == data_version => recent,
-            _ => Self::read(connection, data_version, at).await?,
-        };
-        recent.forget(at);
-        Ok(memory.insert(recent))
-    }
-
-    async fn read(
-        connection: &mut SqliteConnection,
-        data_version: i64,
-        at: UnixMicros,
-    ) -> Result<Self, StoreError> {
+    /// Reads it, inside a transaction.
+    pub(super) async fn read(connection: &mut SqliteConnection, at: UnixMicros) -> Result<Self, StoreError> {
         let last_id = sqlx::query_scalar(
             "SELECT max(coalesce((SELECT max(id) FROM signals), 0), coalesce((SELECT max(id) FROM deliveries), 0))",
         )
         .fetch_one(&mut *connection)
         .await
         .map_err(fault)?;
-        let mut recent = Self { last_id, first: HashMap::new(), order: VecDeque::new(), data_version };
+        let mut recent = Self { last_id, first: HashMap::new(), order: VecDeque::new() };
         let mut before = i64::MAX;
         loop {
             let rows = sqlx::query(
@@ -109,7 +86,8 @@ impl Recent {
         self.first.get(key)
     }
 
-    fn forget(&mut self, at: UnixMicros) {
+    /// Lets go of what is not recent any more.
+    pub(super) fn forget(&mut self, at: UnixMicros) {
         while let Some((accepted_at, key)) = self.order.front()
             && !is_recent(*accepted_at, at)
         {

@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use atomik_domain::{SignalId, UnixMicros};
 use atomik_ports::StoreError;
 use atomik_ports::journal::{Entry, ID_MEMORY_US, NewSignal, RepeatKeys};
-use sqlx::sqlite::SqliteConnection;
 
 use super::recent::{MEMORY_US, Recent};
-use crate::sqlite::bulk::{Binds, Bulk, insert};
+use crate::sqlite::bulk::{Binds, Bulk, Statements, insert};
 use crate::sqlite::columns::Columns;
+use crate::sqlite::writer::Work;
 
 /// Webhook, and the kind of key followed by the key.
 pub(super) type Key = (i64, [u8; 17]);
@@ -79,18 +79,28 @@ fn key_of(signal: &NewSignal) -> Option<(Key, i64, Option<[u8; 16]>)> {
 }
 
 impl<'m> Known<'m> {
-    /// Looks up the keys of all entries that may have a row.
+    /// What the writer remembers and the database says about the entries' keys. Begins the transaction where it has to
+    /// ask the database.
     pub async fn look_up(
-        connection: &mut SqliteConnection,
-        recent: &'m mut Recent,
+        work: &'m mut Work<'_>,
         entries: &[Entry],
+        at: UnixMicros,
     ) -> Result<Self, StoreError> {
         let mut keys: Vec<Key> = entries.iter().filter_map(key_with_a_row).collect();
         // Sorted, so that keys on one page are looked up together.
         keys.sort_unstable();
         keys.dedup();
-        let rows = SELECT_KEYS.fetch(connection, &keys, bind_key).await?;
+        if !keys.is_empty() || work.recent().is_none() {
+            work.begin().await?;
+        }
+        let rows = SELECT_KEYS.fetch(work.connection(), &keys, bind_key).await?;
         let first = rows.iter().map(|row| read(&mut Columns::of(row))).collect::<Result<_, _>>()?;
+        let recent = match work.recent().take() {
+            Some(recent) => recent,
+            None => Recent::read(work.connection(), at).await?,
+        };
+        let recent = work.recent().insert(recent);
+        recent.forget(at);
         Ok(Self { recent, first })
     }
 
@@ -124,11 +134,11 @@ impl<'m> Known<'m> {
     }
 
     /// Stores what was remembered.
-    pub async fn write(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    pub fn write(&self, statements: &mut Statements) -> Result<(), StoreError> {
         let mut rows: Vec<(&Key, &First, UnixMicros)> =
             self.first.iter().filter_map(|(key, first)| Some((key, first, first.store_until?))).collect();
         rows.sort_unstable_by_key(|(key, ..)| *key);
-        UPSERT_KEYS.execute(connection, &rows, bind).await
+        statements.add(&UPSERT_KEYS, &rows, bind)
     }
 }
 
