@@ -16,7 +16,7 @@ pub const WEBHOOKS: usize = 10_000;
 /// How many requests each gets in one round: below the burst of 10 that a webhook is allowed.
 const EACH: usize = 8;
 /// How often each server is measured, in turns.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 7;
 /// After this long every webhook may take a full burst again: 10 a second come back.
 const REFILL: Duration = Duration::from_millis(1_100);
 
