@@ -7,21 +7,18 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use atomik_domain::{Code, UnixMicros, UserId, WebhookId};
-use atomik_ports::journal::{Entry, Journal, Refusal};
-use atomik_ports::operations::{Operations, Retention};
-use atomik_ports::{Clock, StoreError, SystemClock};
-use atomik_storage::sqlite::{Access, OpenOptions, SqliteStore};
+use atomik_storage::sqlite::DATABASE_FILE;
 use common::{
     PATIENCE, Quickstart, Server, atomik_under, body_of, quickstart, readiness, run, settled_and_equal,
     status_of, stderr,
 };
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions};
 use tempfile::TempDir;
 
 /// Alerts that are told apart by their price, and those that were accepted.
@@ -122,27 +119,34 @@ fn a_disk_that_refuses_writes_is_503_until_it_takes_them_again() {
 /// The largest database of the test of a full one.
 const MAX_SIZE: u64 = 1_024 * 1_024;
 
-/// Takes all the room that the database may still grow by: with refusals, which can be removed again.
-async fn fill(store: &SqliteStore) {
-    for bytes in [60_000, 6_000, 600, 60] {
-        let refusal = || {
-            Entry::Refusal(Box::new(Refusal {
-                user_id: UserId(1),
-                webhook_id: WebhookId(1),
-                received_at: UnixMicros(1),
-                remote_ip: Ipv4Addr::LOCALHOST.into(),
-                status: 422,
-                code: Code::MalformedJson,
-                detail: String::new(),
-                payload: Some("x".repeat(bytes)),
-                suppressed: 0,
-            }))
-        };
-        while match store.commit(vec![refusal()], SystemClock.now()).await {
-            Ok(_) => true,
-            Err(StoreError::Unavailable(reason)) if reason.contains("full") => false,
-            Err(other) => panic!("{other}"),
-        } {}
+/// Something else's table in the database, which takes all the room that it may still grow by.
+struct Ballast(SqliteConnection);
+
+impl Ballast {
+    async fn beside(data_dir: &Path) -> Self {
+        let options = SqliteConnectOptions::new().filename(data_dir.join(DATABASE_FILE));
+        let mut connection = options.connect().await.unwrap();
+        let page_size: u64 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&mut connection).await.unwrap();
+        let limit = format!("PRAGMA max_page_count = {}", MAX_SIZE / page_size);
+        sqlx::query(AssertSqlSafe(limit)).execute(&mut connection).await.unwrap();
+        sqlx::query("CREATE TABLE ballast (bytes BLOB)").execute(&mut connection).await.unwrap();
+        Self(connection)
+    }
+
+    async fn take_all(&mut self) {
+        for bytes in [60_000, 6_000, 600, 60] {
+            let one = "INSERT INTO ballast VALUES (zeroblob(?1))";
+            let refused = loop {
+                if let Err(error) = sqlx::query(one).bind(bytes).execute(&mut self.0).await {
+                    break error;
+                }
+            };
+            assert!(refused.to_string().contains("full"), "{refused}");
+        }
+    }
+
+    async fn drop_it(&mut self) {
+        sqlx::query("DELETE FROM ballast").execute(&mut self.0).await.unwrap();
     }
 }
 
@@ -153,24 +157,21 @@ async fn a_full_database_is_503_until_there_is_room_again() {
     let server = Server::start_with(dir.path(), &[("ATOMIK_STORE__MAX_SIZE", &size)]);
     let mut alerts = Alerts::new(quickstart(dir.path(), &server.url(), &[]));
     alerts.send_until(&server, 202);
-    let options = OpenOptions { access: Access::Shared, max_size_bytes: Some(MAX_SIZE) };
-    let store = SqliteStore::open_with(dir.path(), options, SystemClock.now()).await.unwrap();
+    let mut ballast = Ballast::beside(dir.path()).await;
     for _ in 0..2 {
-        fill(&store).await;
+        ballast.take_all().await;
         // Pages that are begun may still take a few.
         alerts.send_until(&server, 503);
         assert_alive_but_not_ready(&server);
         alerts.send_until(&server, 503);
-        let now = SystemClock.now();
-        let everything = Retention { deliveries_before: now, refused_per_webhook: 0, now };
-        assert!(store.prune(everything).await.unwrap() > 0);
+        ballast.drop_it().await;
         readiness(&server, 200);
         alerts.send_until(&server, 202);
         settled_and_equal(&server, &alerts.made.key);
     }
-    fill(&store).await;
+    ballast.take_all().await;
     alerts.send_until(&server, 503);
-    drop((server, store));
+    drop((server, ballast));
     alerts.check(dir.path());
 }
 

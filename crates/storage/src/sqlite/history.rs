@@ -2,6 +2,8 @@
 //!
 //! Ids and row numbers rise with time, so "newest first" is by id, and a cursor is an id.
 
+use std::cmp::Reverse;
+
 use async_trait::async_trait;
 use atomik_domain::{ClientOrderId, Code, DeliveryId, Fill, Order, Outcome, SignalId, UserId, WebhookId};
 use atomik_ports::history::{Delivery, DeliveryFilter, History, Signal, SignalRecord, TradeFilter};
@@ -13,6 +15,7 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
 
 use super::SqliteStore;
 use super::columns::Columns;
+use super::eras::{Eras, with_eras};
 use super::faults::fault;
 use super::rows::{
     FILL, OUTCOME, SIGNAL, order_columns, position_columns, read_all, read_fill, read_ip, read_notes,
@@ -56,16 +59,25 @@ impl History for SqliteStore {
         if owner != Some(user_id.0) {
             return Err(StoreError::NotFound);
         }
-        let (sql, code) = deliveries_sql(filter);
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(webhook_id.0)
-            .bind(below(page))
-            .bind(rows_wanted(page))
-            .bind(code)
-            .fetch_all(&mut *read)
-            .await
-            .map_err(fault)?;
-        Ok(paged(read_all(&rows, read_delivery)?, page, |delivery| delivery.id.0))
+        let mut found = match filter {
+            DeliveryFilter::All | DeliveryFilter::Accepted | DeliveryFilter::Code(Code::Accepted) => {
+                accepted(&mut read, webhook_id, page).await?
+            }
+            _ => Vec::new(),
+        };
+        if let Some((among, code)) = not_accepted(filter) {
+            let rows = sqlx::query(AssertSqlSafe(format!("{OTHERS} {among} ORDER BY id DESC LIMIT ?3")))
+                .bind(webhook_id.0)
+                .bind(below(page))
+                .bind(rows_wanted(page))
+                .bind(code.map(Code::as_str))
+                .fetch_all(&mut *read)
+                .await
+                .map_err(fault)?;
+            found.append(&mut read_all(&rows, read_delivery)?);
+        }
+        found.sort_unstable_by_key(|delivery| Reverse(delivery.id));
+        Ok(paged(found, page, |delivery| delivery.id.0))
     }
 
     async fn signals(
@@ -75,12 +87,21 @@ impl History for SqliteStore {
         page: PageRequest,
     ) -> Result<Page<SignalRecord>, StoreError> {
         let mut read = self.read().await?;
-        let rows = filtered(AssertSqlSafe(signals_sql()), user_id, filter, page)
-            .bind(filter.webhook_id.map(|id| id.0))
-            .fetch_all(&mut *read)
-            .await
-            .map_err(fault)?;
-        let page = paged(read_all(&rows, read_signal)?, page, |signal| signal.id.0);
+        let mut signals = Vec::new();
+        for stretch in Eras::below(&mut read, below(page)).await? {
+            let rows = filtered(AssertSqlSafe(signals_sql()), user_id, filter, page)
+                .bind(filter.webhook_id.map(|id| id.0))
+                .bind(stretch.first)
+                .bind(stretch.last)
+                .fetch_all(&mut *read)
+                .await
+                .map_err(fault)?;
+            signals.append(&mut read_all(&rows, read_signal)?);
+            if signals.len() >= usize::try_from(rows_wanted(page)).unwrap_or(usize::MAX) {
+                break;
+            }
+        }
+        let page = paged(signals, page, |signal: &Signal| signal.id.0);
         Ok(Page { items: with_all_that_came(&mut read, page.items).await?, next: page.next })
     }
 
@@ -198,21 +219,20 @@ fn without_keys<T>(page: Page<(i64, T)>) -> Page<T> {
     Page { items: page.items.into_iter().map(|(_, item)| item).collect(), next: page.next }
 }
 
-/// A user's signals. The only index is by webhook (each further one would cost every signal), so this takes the newest of
-/// each of the user's webhooks, keeps the newest of those, and only then reads whole rows.
+/// A user's newest signals of some eras, by webhook, as they are indexed. Finds their ids first and only then reads whole
+/// rows.
 fn signals_sql() -> String {
     format!(
-        "SELECT {SIGNAL} FROM signals s WHERE s.id IN (\
-           SELECT y.id FROM webhooks w CROSS JOIN signals y ON y.id IN (\
-             SELECT x.id FROM signals x WHERE x.webhook_id = w.id AND x.id < ?2 \
-             AND (?7 IS NULL OR x.received_at >= ?7) \
-             AND ((?4 IS NULL AND ?5 IS NULL AND ?6 IS NULL) OR EXISTS (\
-               SELECT 1 FROM outcomes u JOIN strategies t ON t.id = u.strategy_id WHERE u.signal_id = x.id \
-               AND (?4 IS NULL OR t.id = ?4) AND (?5 IS NULL OR t.broker_account_id = ?5) \
-               AND (?6 IS NULL OR t.symbol = ?6))) \
-             ORDER BY x.id DESC LIMIT ?3) \
-           WHERE w.user_id = ?1 AND (?8 IS NULL OR w.id = ?8) ORDER BY y.id DESC LIMIT ?3) \
-         ORDER BY s.id DESC"
+        "{with_eras} SELECT {SIGNAL} FROM signals s WHERE s.id IN (\
+           SELECT x.id FROM e CROSS JOIN webhooks w CROSS JOIN signals x ON x.id >> 12 = e.era AND x.webhook_id = w.id \
+           WHERE w.user_id = ?1 AND (?8 IS NULL OR w.id = ?8) AND x.id < ?2 AND (?7 IS NULL OR x.received_at >= ?7) \
+           AND ((?4 IS NULL AND ?5 IS NULL AND ?6 IS NULL) OR EXISTS (\
+             SELECT 1 FROM outcomes u JOIN strategies t ON t.id = u.strategy_id WHERE u.signal_id = x.id \
+             AND (?4 IS NULL OR t.id = ?4) AND (?5 IS NULL OR t.broker_account_id = ?5) \
+             AND (?6 IS NULL OR t.symbol = ?6))) \
+           ORDER BY x.id DESC LIMIT ?3) \
+         ORDER BY s.id DESC",
+        with_eras = with_eras("?9", "?10"),
     )
 }
 
@@ -271,31 +291,51 @@ async fn of_signals(
     sqlx::query(AssertSqlSafe(sql)).bind(ids.to_owned()).fetch_all(connection).await.map_err(fault)
 }
 
-/// The accepted deliveries of a webhook, which are its signals, in the columns of a delivery.
-const ACCEPTED: &str = "SELECT id, webhook_id, received_at, max(stored_at - received_at, 0) AS duration_us, remote_ip, \
-     202 AS status, 'accepted' AS code, NULL AS detail, payload, id AS signal_id, 0 AS suppressed, notes \
-     FROM signals WHERE webhook_id = ?1 AND id < ?2 AND source = 'alert' AND received_at >= \
-     coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'deliveries_before'), received_at)";
+/// The newest accepted deliveries of a webhook, which are its signals.
+async fn accepted(
+    connection: &mut SqliteConnection,
+    webhook_id: WebhookId,
+    page: PageRequest,
+) -> Result<Vec<Delivery>, StoreError> {
+    let sql = format!(
+        "{} SELECT x.id, x.webhook_id, x.received_at, max(x.stored_at - x.received_at, 0), x.remote_ip, 202, 'accepted', \
+         NULL, x.payload, x.id, 0, x.notes FROM e CROSS JOIN signals x ON x.id >> 12 = e.era AND x.webhook_id = ?1 \
+         WHERE x.id < ?2 AND x.source = 'alert' AND x.received_at >= \
+         coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'deliveries_before'), x.received_at) \
+         ORDER BY x.id DESC LIMIT ?3",
+        with_eras("?4", "?5")
+    );
+    let mut deliveries = Vec::new();
+    for stretch in Eras::below(connection, below(page)).await? {
+        let rows = sqlx::query(AssertSqlSafe(sql.as_str()))
+            .bind(webhook_id.0)
+            .bind(below(page))
+            .bind(rows_wanted(page))
+            .bind(stretch.first)
+            .bind(stretch.last)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(fault)?;
+        deliveries.append(&mut read_all(&rows, read_delivery)?);
+        if deliveries.len() >= usize::try_from(rows_wanted(page)).unwrap_or(usize::MAX) {
+            break;
+        }
+    }
+    Ok(deliveries)
+}
 
-/// The other deliveries.
+/// The other deliveries, in the columns of [`accepted`].
 const OTHERS: &str = "SELECT id, webhook_id, received_at, duration_us, remote_ip, status, code, detail, payload, signal_id, \
      suppressed, NULL AS notes FROM deliveries WHERE webhook_id = ?1 AND id < ?2";
 
-/// What finds the deliveries of a filter, and the code to bind as ?4.
-fn deliveries_sql(filter: DeliveryFilter) -> (String, Option<&'static str>) {
-    let newest = "ORDER BY id DESC LIMIT ?3";
+/// Which of the other deliveries a filter takes, and the code to bind as ?4; `None`: none of them.
+fn not_accepted(filter: DeliveryFilter) -> Option<(&'static str, Option<Code>)> {
     match filter {
-        DeliveryFilter::All => (format!("{ACCEPTED} UNION ALL {OTHERS} {newest}"), None),
-        DeliveryFilter::Accepted | DeliveryFilter::Code(Code::Accepted) => {
-            (format!("{ACCEPTED} {newest}"), None)
-        }
-        DeliveryFilter::Refused => {
-            (format!("{OTHERS} AND code <> ?4 {newest}"), Some(Code::Replayed.as_str()))
-        }
-        DeliveryFilter::Replayed => {
-            (format!("{OTHERS} AND code = ?4 {newest}"), Some(Code::Replayed.as_str()))
-        }
-        DeliveryFilter::Code(code) => (format!("{OTHERS} AND code = ?4 {newest}"), Some(code.as_str())),
+        DeliveryFilter::All => Some(("", None)),
+        DeliveryFilter::Accepted | DeliveryFilter::Code(Code::Accepted) => None,
+        DeliveryFilter::Refused => Some(("AND code <> ?4", Some(Code::Replayed))),
+        DeliveryFilter::Replayed => Some(("AND code = ?4", Some(Code::Replayed))),
+        DeliveryFilter::Code(code) => Some(("AND code = ?4", Some(code))),
     }
 }
 

@@ -9,6 +9,7 @@
 mod bulk;
 mod columns;
 mod directory;
+mod eras;
 mod faults;
 mod history;
 mod journal;

@@ -108,7 +108,7 @@ pub enum OpenError {
 fn migrator() -> Migrator {
     let steps = [
         (1, "store", include_str!("migrations/0001_store.sql")),
-        (2, "fingerprints", include_str!("migrations/0002_fingerprints.sql")),
+        (2, "lean signals", include_str!("migrations/0002_lean_signals.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

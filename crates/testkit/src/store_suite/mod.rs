@@ -138,6 +138,7 @@ macro_rules! store_suite {
                 histories
             }
             history {
+                a_quiet_webhook_is_read_across_a_burst_on_another
                 deliveries_tell_what_became_of_each
                 deliveries_are_filtered
                 a_flattening_is_a_signal_and_no_delivery
