@@ -8,7 +8,7 @@ use crate::order::spelled;
 use crate::time::UnixMicros;
 
 /// How a signal ended on a strategy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutcomeStatus {
     /// Still being worked on.
@@ -44,6 +44,22 @@ impl OutcomeStatus {
     #[must_use]
     pub const fn is_final(self) -> bool {
         !matches!(self, Self::Pending | Self::Unknown)
+    }
+
+    /// What a signal with several strategies is shown as: the smallest of these. First what a person has to look at, then
+    /// what is not over, then what went wrong, then what went well.
+    #[must_use]
+    pub const fn urgency(self) -> u8 {
+        match self {
+            Self::Unknown => 0,
+            Self::Pending => 1,
+            Self::Rejected => 2,
+            Self::Denied => 3,
+            Self::Expired => 4,
+            Self::PartlyFilled => 5,
+            Self::Filled => 6,
+            Self::Skipped => 7,
+        }
     }
 }
 

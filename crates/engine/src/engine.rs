@@ -15,12 +15,14 @@ use tokio::sync::watch;
 
 use crate::accounts::Accounts;
 use crate::committer::NotStored;
+use crate::equity;
 use crate::events::EventLog;
 use crate::explain::{self, Explanation};
 use crate::housekeeping;
 use crate::intake::{Answer, Inbound, Intake};
 use crate::lane::{self, LaneKey, Standing};
 use crate::lanes::Lanes;
+use crate::marks::Marks;
 use crate::meters::Depths;
 use crate::recovery;
 use crate::registry::Registry;
@@ -96,7 +98,7 @@ impl Readiness {
     }
 }
 
-/// What flattening an account set off.
+/// What flattening set off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlattenReport {
     /// One signal for each strategy that held a position.
@@ -113,6 +115,7 @@ pub struct Engine {
     stop: watch::Sender<bool>,
     /// When the store was last checked, and how it stood.
     last_check: tokio::sync::Mutex<Option<(i64, Result<(), String>)>>,
+    marks: Marks,
 }
 
 /// How long the store may take to show that it can be written.
@@ -149,8 +152,10 @@ impl Engine {
             stopping: AtomicBool::new(false),
             stop,
             last_check: tokio::sync::Mutex::default(),
+            marks: Marks::default(),
         });
         housekeeping::start(&engine);
+        equity::start(&engine);
         Ok(engine)
     }
 
@@ -204,7 +209,8 @@ impl Engine {
         Ok(explain::explain(&self.work, &self.lanes, &self.accounts, &strategies, body).await)
     }
 
-    /// Cancels the entries that work on an account, and exits every strategy's position there.
+    /// Cancels the entries that work on an account and exits every strategy's position there; with `only`, that strategy's
+    /// alone.
     ///
     /// # Errors
     /// `NotFound` where the account is not the user's; `Unavailable` where too much waits, and the store's where an exit
@@ -213,15 +219,17 @@ impl Engine {
         &self,
         user_id: UserId,
         account_id: BrokerAccountId,
+        only: Option<StrategyId>,
     ) -> Result<FlattenReport, StoreError> {
         let account = self.work.registry.broker_account(account_id);
         account.filter(|account| account.user_id == user_id).ok_or(StoreError::NotFound)?;
         let too_much = || StoreError::Unavailable("too much waits".to_owned());
-        if !self.lanes.tell(account_id, || lane::Event::CancelWorking) {
+        if !self.lanes.tell(account_id, || lane::Event::CancelWorking(only)) {
             return Err(too_much());
         }
         let mut signals = Vec::new();
-        for strategy in self.work.registry.strategies_on(account_id) {
+        let strategies = self.work.registry.strategies_on(account_id);
+        for strategy in strategies.iter().filter(|strategy| only.is_none_or(|only| strategy.id == only)) {
             let key = LaneKey { broker_account_id: account_id, symbol: strategy.symbol.clone() };
             let (standing, _) = self.lanes.standing(&key);
             let Standing { position, working, .. } = standing.get(&strategy.id).copied().unwrap_or_default();
@@ -241,7 +249,7 @@ impl Engine {
                 price: None,
                 quantity: None,
                 symbol: None,
-                notes: vec!["a person asked for the account to be flattened".to_owned()],
+                notes: vec!["a person asked for this position to be flattened".to_owned()],
                 remote_ip: None,
                 payload: String::new(),
                 repeat: None,
@@ -348,6 +356,10 @@ impl Engine {
     #[must_use]
     pub fn depths(&self) -> Depths {
         self.lanes.depths()
+    }
+
+    pub(crate) fn known_marks(&self) -> &Marks {
+        &self.marks
     }
 
     pub(crate) fn work(&self) -> &Arc<Work> {

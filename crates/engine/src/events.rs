@@ -104,6 +104,11 @@ impl EventLog {
         let _ = self.live.send(event);
     }
 
+    /// Watches everybody's events as they happen.
+    pub(crate) fn watch(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.live.subscribe()
+    }
+
     /// The id a watcher resumes from.
     #[must_use]
     pub fn id_of(&self, event: &Event) -> String {

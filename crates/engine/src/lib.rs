@@ -5,12 +5,14 @@
 mod accounts;
 mod committer;
 pub mod engine;
+mod equity;
 pub mod events;
 pub mod explain;
 mod housekeeping;
 pub mod intake;
 pub mod lane;
 mod lanes;
+mod marks;
 mod meters;
 mod recovery;
 mod registry;
@@ -22,5 +24,7 @@ pub use engine::{AccountState, AccountStatus, Engine, EngineParts, FlattenReport
 pub use events::{Event, EventBody, EventLog, Subscription};
 pub use explain::{Explanation, StrategyExplanation};
 pub use intake::{Answer, Inbound, Malformed};
+pub use lane::LaneKey;
+pub use marks::Mark;
 pub use meters::Depths;
 pub use settings::EngineSettings;

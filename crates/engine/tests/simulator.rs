@@ -120,7 +120,7 @@ impl History {
                 self.halt(Some(mode));
             }
             96..99 => self.decide(Event::CompareBooks),
-            _ => self.decide(Event::CancelWorking),
+            _ => self.decide(Event::CancelWorking(None)),
         }
     }
 

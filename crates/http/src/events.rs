@@ -173,7 +173,7 @@ enum Payload {
     Signal { id: i64, webhook_id: i64 },
     Order(Box<OrderView>),
     Fill(Box<FillView>),
-    Position(PositionView),
+    Position(Box<PositionView>),
     Account { broker_account_id: i64, state: AccountWord, detail: Option<String> },
 }
 
@@ -199,7 +199,9 @@ fn view_of(state: &AppState, event: &Event) -> (&'static str, Payload) {
         }
         EventBody::Order(order) => ("order", Payload::Order(Box::new(OrderView::from(&**order)))),
         EventBody::Fill(fill) => ("fill", Payload::Fill(Box::new(FillView::from(&**fill)))),
-        EventBody::Position(record) => ("position", Payload::Position(PositionView::from(&**record))),
+        EventBody::Position(record) => {
+            ("position", Payload::Position(Box::new(PositionView::from(&**record))))
+        }
         EventBody::Account { broker_account_id } => {
             let status = state.engine.account_status(*broker_account_id);
             let (broker_account_id, state) = (broker_account_id.0, AccountWord(status.state));

@@ -8,6 +8,7 @@
 pub mod api;
 pub mod auth;
 pub mod client_ip;
+pub mod dashboard;
 pub mod error;
 pub mod events;
 pub mod extract;
@@ -31,7 +32,7 @@ pub fn app(state: AppState) -> Router {
         .merge(api)
         .merge(openapi::routes())
         .merge(pages::routes())
-        .fallback(shell::not_found)
+        .fallback(dashboard::serve)
         .method_not_allowed_fallback(shell::method_not_allowed)
         .layer(from_fn_with_state(state.clone(), shell::dress))
         // Beside the layer, which costs boxes and copies: the receiver dresses its answers by itself.

@@ -1,4 +1,4 @@
-//! What stands at `/` until the dashboard comes, and what watches over the program ask.
+//! What stands at `/` where the dashboard was not built, and what watches over the program ask.
 
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -19,7 +19,6 @@ const STYLE: &str = include_str!("pages/atomik.css");
 /// The routes of the page, `/healthz`, `/readyz` and `/metrics`.
 pub fn routes() -> Router<AppState> {
     Router::new()
-        .route("/", get(front_page))
         .route("/atomik.css", get(style))
         .route("/healthz", get(alive))
         .route("/readyz", get(ready))
@@ -34,9 +33,9 @@ const REGISTER: &str = r#"curl -X POST {{public_url}}/api/v1/auth/register \
 "#;
 
 /// The page says what to do next, which depends on whether there is a user and whether anybody may register.
-async fn front_page(State(state): State<AppState>) -> ApiResult<Response> {
-    let closed = registration_is_closed(&state).await?;
-    let next_step = match (has_users(&state).await?, closed) {
+pub(crate) async fn front_page(state: &AppState) -> ApiResult<Response> {
+    let closed = registration_is_closed(state).await?;
+    let next_step = match (has_users(state).await?, closed) {
         (false, false) => {
             "<p><strong>Nobody has registered yet.</strong> The first user becomes the administrator. The quickest way is \
              <code>atomik quickstart</code>, which makes a user, a paper account, a webhook and a strategy in one step; \

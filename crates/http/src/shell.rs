@@ -87,7 +87,7 @@ fn alert_by_wrong_method(route: Option<&str>, request: &Request) -> Option<Strin
 }
 
 fn add_security_headers(headers: &mut HeaderMap, https: bool) {
-    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(POLICY);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if https {

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::auth::attempts::Attempts;
 use crate::auth::passwords::Passwords;
+use crate::dashboard::Dashboard;
 use crate::events::StreamSlots;
 
 /// Writes the metrics in Prometheus' text format.
@@ -33,6 +34,8 @@ pub struct HttpSettings {
     pub session_key: SecretSlice<u8>,
     /// What hashing a password costs.
     pub password_cost: PasswordCost,
+    /// What stands at `/`.
+    pub dashboard: Dashboard,
     /// Writes `/metrics`; `None` keeps them off this listener.
     pub metrics: Option<RenderMetrics>,
 }

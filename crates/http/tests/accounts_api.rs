@@ -190,6 +190,31 @@ async fn flattening_exits_what_the_strategies_hold() {
 }
 
 #[tokio::test]
+async fn one_strategy_can_be_flattened_beside_another() {
+    let (app, client) = app_and_trader().await;
+    let (webhook, account) = (client.webhook("one").await, client.paper_account().await);
+    let kept = client.strategy(&webhook, &account, json!({"quantity": "3"})).await;
+    let left = client.strategy(&webhook, &account, json!({"quantity": "2"})).await;
+    let flatten = format!("/api/v1/strategies/{}/flatten", left["id"]);
+    assert_eq!(client.post(&flatten, json!({})).await, (StatusCode::ACCEPTED, json!({"signals": []})));
+    alert(&app, &webhook["url"], json!({"action": "BUY"})).await.expect(202);
+    client.settled_signal().await;
+
+    let (status, report) = client.post(&flatten, json!({})).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    assert_eq!(report["signals"].as_array().unwrap().len(), 1, "{report}");
+    let signal = format!("/api/v1/signals/{}", report["signals"][0]["signal_id"]);
+    client.wait_for(&signal, |signal| signal["status"] == "filled").await;
+    for (strategy, side) in [(&kept, "long"), (&left, "flat")] {
+        let strategy = client.get(&format!("/api/v1/strategies/{}", strategy["id"])).await.1;
+        assert_eq!(strategy["position"]["side"], side, "{strategy}");
+    }
+    let other = Trader::register_on(&app, Plan::Unlimited, "second").await;
+    let (status, answer) = other.post(&flatten, json!({})).await;
+    assert_eq!((status, &answer["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
+}
+
+#[tokio::test]
 async fn plans_limit_broker_accounts() {
     let (app, _) = app_and_trader().await;
     let client = Trader::register_on(&app, Plan::Starter, "second").await;

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use atomik_domain::alert::Action;
 use atomik_domain::{
-    BrokerAccountId, ClientOrderId, Code, DeliveryId, Fill, Order, OrderStatus, Outcome, Price, Qty,
-    SignalId, StrategyId, Symbol, UnixMicros, UserId, WebhookId,
+    BrokerAccountId, ClientOrderId, Code, DeliveryId, Fill, Order, OrderStatus, Outcome, OutcomeStatus,
+    Price, Qty, SignalId, StrategyId, Symbol, UnixMicros, UserId, WebhookId,
 };
 
 use crate::journal::{PositionRecord, SignalSource};
@@ -113,6 +113,9 @@ pub struct TradeFilter {
     pub since: Option<UnixMicros>,
     /// In one status (orders only).
     pub status: Option<OrderStatus>,
+    /// Whose strategy that most needs a look stands so (signals only); `Skipped` finds those that no strategy was active
+    /// for, too.
+    pub outcome: Option<OutcomeStatus>,
 }
 
 /// Reads what happened.
@@ -126,7 +129,8 @@ pub trait History: Send + Sync {
         filter: DeliveryFilter,
         page: PageRequest,
     ) -> Result<Page<Delivery>, StoreError>;
-    /// A user's signals, each with all that came of it.
+    /// A user's signals, each with all that came of it. Where they are filtered by `outcome`, one read goes back a bounded
+    /// way: a page may then have fewer rows than it has room for, none even, and the next one goes on from there.
     async fn signals(
         &self,
         user_id: UserId,

@@ -66,7 +66,7 @@ pub enum Receipt {
 pub enum SignalSource {
     /// A delivery to the webhook.
     Alert,
-    /// A person asked for the account to be flattened.
+    /// A person asked for the position to be flattened.
     Flatten,
 }
 spelled!(SignalSource { Alert = "alert", Flatten = "flatten" });

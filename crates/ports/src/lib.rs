@@ -10,6 +10,7 @@ pub mod failpoint;
 pub mod history;
 pub mod journal;
 pub mod operations;
+pub mod overview;
 pub mod store;
 
 pub use broker::{Broker, BrokerConnector};
@@ -18,4 +19,5 @@ pub use directory::Directory;
 pub use history::History;
 pub use journal::Journal;
 pub use operations::Operations;
+pub use overview::Overview;
 pub use store::{Page, PageRequest, Store, StoreError};

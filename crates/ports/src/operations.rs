@@ -29,7 +29,7 @@ pub struct Retention {
     pub deliveries_before: UnixMicros,
     /// Of each webhook, refused deliveries beyond this many newest go.
     pub refused_per_webhook: u32,
-    /// Now: what repeat keys and sessions are measured with.
+    /// Now: what repeat keys, sessions and samples of equity are measured with.
     pub now: UnixMicros,
 }
 

@@ -4,11 +4,12 @@ use crate::directory::Directory;
 use crate::history::History;
 use crate::journal::Journal;
 use crate::operations::Operations;
+use crate::overview::Overview;
 
-/// A whole store: the four parts over one database.
-pub trait Store: Journal + Directory + History + Operations {}
+/// A whole store: the five parts over one database.
+pub trait Store: Journal + Directory + History + Operations + Overview {}
 
-impl<T: Journal + Directory + History + Operations> Store for T {}
+impl<T: Journal + Directory + History + Operations + Overview> Store for T {}
 
 /// Why a store did not do what it was asked. Whatever the error, nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -9,6 +9,7 @@ use anyhow::Context;
 use atomik_brokers::paper::PaperVenue;
 use atomik_domain::BrokerId;
 use atomik_engine::{Engine, EngineParts, EngineSettings};
+use atomik_http::dashboard::Dashboard;
 use atomik_http::serve::{Bounds, serve as serve_connections};
 use atomik_http::state::RenderMetrics;
 use atomik_http::{AppState, HttpSettings, PasswordCost};
@@ -156,6 +157,7 @@ fn http_settings(
         trusted_proxies: config.server.trusted_proxies.0.clone(),
         session_key: master_key.derive(SESSION_KEY)?,
         password_cost: PasswordCost::default(),
+        dashboard: Dashboard::embedded(),
         metrics: config.server.metrics_listen.is_none().then(|| Arc::clone(metrics)),
     })
 }

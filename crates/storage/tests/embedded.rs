@@ -6,11 +6,12 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use atomik_domain::{Code, SignalId, StrategyId};
+use atomik_domain::{Code, OutcomeStatus, SignalId, StrategyId};
 use atomik_ports::directory::{Directory, Registration, UserPatch, WebhookPatch};
 use atomik_ports::history::{History, TradeFilter};
 use atomik_ports::journal::{Changes, Entry, Journal, NewSignal, Receipt};
 use atomik_ports::operations::Operations;
+use atomik_ports::overview::Overview;
 use atomik_ports::{PageRequest, StoreError};
 use atomik_storage::sqlite::{Access, DATABASE_FILE, LOCK_FILE, OpenError, OpenOptions, SqliteStore};
 use atomik_testkit::builders::{
@@ -317,4 +318,53 @@ fn stored(receipts: &[Receipt]) -> SignalId {
 fn replayed(receipts: &[Receipt]) -> SignalId {
     let [Receipt::Replayed { signal_id, .. }] = receipts else { panic!("{receipts:?}") };
     *signal_id
+}
+
+/// Moves the newest signal so many eras of ids ahead, as if others had come between.
+async fn move_ahead(dir: &Path, eras: i64) {
+    sqlx::query("UPDATE signals SET id = id + ?1 * 4096 WHERE id = (SELECT max(id) FROM signals)")
+        .bind(eras)
+        .execute(&mut raw(dir).await)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_search_by_outcome_goes_back_a_bounded_way_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path(), START).await.unwrap();
+    let alice = tenant(&store, "alice").await.unwrap();
+    let pending = NewSignal { targets: vec![alice.strategy.id], ..signal(&alice) };
+    let entries = [pending, signal(&alice)].map(|new| Entry::Signal(Box::new(new)));
+    store.commit(entries.into(), START).await.unwrap();
+    move_ahead(dir.path(), 1_000).await;
+    let wanted = TradeFilter { outcome: Some(OutcomeStatus::Pending), ..TradeFilter::default() };
+    let (mut page, mut pages) = (FIRST, Vec::new());
+    loop {
+        let read = store.signals(alice.user.id, &wanted, page).await.unwrap();
+        pages.push(read.items.len());
+        page.before = read.next;
+        if page.before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, [0, 1], "an empty page is not the end");
+    let all = store.signals(alice.user.id, &TradeFilter::default(), FIRST).await.unwrap();
+    assert_eq!((all.items.len(), all.next), (2, None), "without it, everything is found at once");
+}
+
+#[tokio::test]
+async fn what_is_not_counted_any_more_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path(), START).await.unwrap();
+    let alice = tenant(&store, "alice").await.unwrap();
+    store.commit(signals(&alice, 2), START).await.unwrap();
+    let counted = async || {
+        let happened = store.happened(alice.user.id, START).await.unwrap();
+        (happened.accepted, happened.truncated)
+    };
+    move_ahead(dir.path(), 4_000).await;
+    assert_eq!(counted().await, (2, false));
+    move_ahead(dir.path(), 1_000).await;
+    assert_eq!(counted().await, (1, true));
 }

@@ -93,8 +93,8 @@ pub enum Event {
     IntentRepeated(ClientOrderId),
     /// It is time to compare the books.
     CompareBooks,
-    /// Everything of the account is to be canceled before it is flattened.
-    CancelWorking,
+    /// The entries of one strategy, or of all, are to be canceled before their positions are exited.
+    CancelWorking(Option<StrategyId>),
     /// Time has passed.
     Tick,
 }

@@ -220,7 +220,7 @@ impl Lane {
                 self.submitted(context, id, context.now, SubmitOutcome::Unknown { evidence });
             }
             Event::CompareBooks => self.ask_books(),
-            Event::CancelWorking => self.cancel_entries(None),
+            Event::CancelWorking(strategy_id) => self.cancel_entries(strategy_id),
             Event::Tick => {}
         }
         if matches!(self.link, Link::Gone) {

@@ -16,7 +16,8 @@ use atomik_ports::directory::{
 use atomik_ports::history::{Delivery, DeliveryFilter, SignalRecord, TradeFilter};
 use atomik_ports::journal::{Changes, Entry, PositionRecord, Receipt};
 use atomik_ports::operations::{Retention, UnfinishedWork};
-use atomik_ports::{Directory, History, Journal, Operations, Page, PageRequest, StoreError};
+use atomik_ports::overview::{EquitySample, Happened, WebhookActivity};
+use atomik_ports::{Directory, History, Journal, Operations, Overview, Page, PageRequest, StoreError};
 use atomik_storage::sqlite::SqliteStore;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -153,6 +154,13 @@ handed_on!(History {
     async order(user_id: UserId, id: ClientOrderId) -> Order;
     async fills(user_id: UserId, filter: &TradeFilter, page: PageRequest) -> Page<(i64, Fill)>;
     async positions(user_id: UserId, filter: &TradeFilter, page: PageRequest) -> Page<PositionRecord>;
+});
+
+handed_on!(Overview {
+    async happened(user_id: UserId, since: UnixMicros) -> Happened;
+    async webhook_activity(user_id: UserId, webhooks: &[WebhookId], since: UnixMicros) -> Vec<WebhookActivity>;
+    async record_equity(samples: &[EquitySample]) -> ();
+    async equity(user_id: UserId, account: Option<BrokerAccountId>, since: Option<UnixMicros>, max_points: u32) -> Vec<EquitySample>;
 });
 
 handed_on!(Operations {

@@ -37,6 +37,12 @@ pub struct CountingVenue {
     pub closed: AtomicBool,
     /// The account that it answers nothing.
     pub ignored: Mutex<Option<BrokerAccountId>>,
+    /// What every account is worth; `None`: it does not say.
+    pub balance: Mutex<Option<Balance>>,
+    /// The price of everything.
+    pub price: Mutex<Option<Price>>,
+    /// How often it was asked for a price.
+    pub prices_asked: AtomicUsize,
     /// Keeps each connection's reports open.
     reports: Mutex<Vec<mpsc::Sender<ExecutionReport>>>,
 }
@@ -59,6 +65,9 @@ impl CountingVenue {
             mute: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             ignored: Mutex::default(),
+            balance: Mutex::default(),
+            price: Mutex::default(),
+            prices_asked: AtomicUsize::new(0),
             reports: Mutex::default(),
         })
     }
@@ -147,7 +156,9 @@ impl Broker for Connection {
     }
 
     async fn balance(&self) -> Result<Balance, BrokerError> {
-        Err(BrokerError::Unavailable("not here".to_owned()))
+        self.listen().await;
+        let balance = self.0.balance.lock().unwrap().clone();
+        balance.ok_or_else(|| BrokerError::Unavailable("not here".to_owned()))
     }
 
     async fn instrument(&self, symbol: &Symbol) -> Result<Instrument, BrokerError> {
@@ -165,7 +176,10 @@ impl Broker for Connection {
     }
 
     async fn price(&self, _: &Symbol) -> Result<Option<Quote>, BrokerError> {
-        Ok(None)
+        self.0.prices_asked.fetch_add(1, Ordering::SeqCst);
+        self.listen().await;
+        let price = *self.0.price.lock().unwrap();
+        Ok(price.map(|price| Quote { price, simulated: true, at: START }))
     }
 }
 

@@ -262,7 +262,7 @@ fn a_late_answer_from_before_an_order_was_sent_again_proves_nothing_about_the_se
     // Its answer is slow; a cancel has it asked about once more, and that answer sends it again.
     world.then([Fate::Unheard]);
     world.asks.extend([Asked::Truth, Asked::Unavailable]);
-    world.tell(Event::CancelWorking);
+    world.tell(Event::CancelWorking(None));
     assert_eq!(world.sent.len(), 2);
     world.tell(Event::LookedUp(id, first, LookUp::NotFound));
     world.pass(5);

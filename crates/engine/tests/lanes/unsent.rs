@@ -115,7 +115,7 @@ fn a_flatten_during_a_send_does_not_take_the_order_for_absent() {
     let mut world = World::new();
     world.then([Fate::Silent]);
     let signal = world.signal(A, "BUY", "");
-    world.tell(Event::CancelWorking);
+    world.tell(Event::CancelWorking(None));
     assert_eq!(world.sent.len(), 1, "the first send is still under way");
     let request = world.sent[0].clone();
     let id = request.client_order_id;

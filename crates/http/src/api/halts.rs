@@ -224,7 +224,7 @@ async fn exists(state: &AppState, scope: HaltScope) -> Result<bool, StoreError> 
 }
 
 /// Whether a scope is the whole system or one of the user's own things.
-async fn concerns(state: &AppState, user: &User, scope: HaltScope) -> Result<bool, StoreError> {
+pub(super) async fn concerns(state: &AppState, user: &User, scope: HaltScope) -> Result<bool, StoreError> {
     let found = match scope {
         HaltScope::System => return Ok(true),
         HaltScope::Account(id) => state.store.broker_account(user.id, id).await.map(|_| ()),

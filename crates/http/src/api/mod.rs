@@ -10,17 +10,21 @@ pub mod broker_accounts;
 pub mod brokers;
 pub mod codes;
 pub mod deliveries;
+pub mod equity;
 pub mod explain;
 pub mod fills;
+pub mod flatten;
 pub mod format;
 pub mod halts;
 pub mod instruments;
 pub mod orders;
+pub mod overview;
 pub mod plan;
 pub mod positions;
 pub mod refusals;
 pub mod signals;
 pub mod strategies;
+pub mod system;
 pub mod trade_filter;
 pub mod webhooks;
 
@@ -38,14 +42,18 @@ fn resources() -> OpenApiRouter<AppState> {
         .merge(brokers::routes())
         .merge(codes::routes())
         .merge(deliveries::routes())
+        .merge(equity::routes())
         .merge(explain::routes())
         .merge(fills::routes())
+        .merge(flatten::routes())
         .merge(halts::routes())
         .merge(instruments::routes())
         .merge(orders::routes())
+        .merge(overview::routes())
         .merge(plan::routes())
         .merge(positions::routes())
         .merge(signals::routes())
         .merge(strategies::routes())
+        .merge(system::routes())
         .merge(webhooks::routes())
 }

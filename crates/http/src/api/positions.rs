@@ -1,6 +1,7 @@
 //! Positions of strategies, from their own fills.
 
-use atomik_domain::PositionSide;
+use atomik_domain::{Amount, PositionSide};
+use atomik_engine::{LaneKey, Mark};
 use atomik_ports::journal::PositionRecord;
 use axum::Json;
 use axum::extract::State;
@@ -43,12 +44,44 @@ pub struct PositionView {
     pub realized_profit: String,
     /// Commission paid so far.
     pub commission: String,
+    /// What closing it at `mark_price` would lock in, in `currency`; 0 when flat, null where there is no such price.
+    pub unrealized_profit: Option<String>,
+    /// The broker's price now; null when flat, where the broker has none or does not answer at once, and in events.
+    pub mark_price: Option<String>,
+    /// As of when `mark_price` is.
+    #[schema(format = DateTime)]
+    pub marked_at: Option<String>,
+    /// Whether `mark_price` is made up.
+    pub simulated: Option<bool>,
+    /// The currency prices are quoted in; null where `mark_price` is not asked for or the broker does not answer.
+    pub currency: Option<String>,
+    /// Money per point of price and unit of quantity; null like `currency`.
+    pub multiplier: Option<String>,
     /// When it last changed.
     #[schema(format = DateTime)]
     pub updated_at: String,
 }
 
+impl PositionView {
+    /// A position, with what its venue says about the symbol now.
+    fn marked(record: &PositionRecord, mark: Option<&Mark>) -> Self {
+        let quote = mark.and_then(|mark| mark.quote.as_ref().map(|quote| (&mark.instrument, quote)));
+        let unmarked = Self::from(record);
+        let profit = quote.map(|(rules, quote)| record.position.unrealized_profit(rules, quote.price));
+        Self {
+            unrealized_profit: profit.map(|profit| profit.to_string()).or(unmarked.unrealized_profit),
+            mark_price: quote.map(|(_, quote)| quote.price.to_string()),
+            marked_at: quote.map(|(_, quote)| quote.at.to_rfc3339()),
+            simulated: quote.map(|(_, quote)| quote.simulated),
+            currency: mark.map(|mark| mark.instrument.currency.clone()),
+            multiplier: mark.map(|mark| mark.instrument.multiplier.normalize().to_string()),
+            ..unmarked
+        }
+    }
+}
+
 impl From<&PositionRecord> for PositionView {
+    /// A position without a price of now: nobody is asked.
     fn from(record: &PositionRecord) -> Self {
         let position = &record.position;
         Self {
@@ -60,6 +93,12 @@ impl From<&PositionRecord> for PositionView {
             avg_price: position.avg_price.to_string(),
             realized_profit: position.realized_profit.to_string(),
             commission: position.commission.to_string(),
+            unrealized_profit: position.net_qty.is_zero().then(|| Amount::ZERO.to_string()),
+            mark_price: None,
+            marked_at: None,
+            simulated: None,
+            currency: None,
+            multiplier: None,
             updated_at: record.updated_at.to_rfc3339(),
         }
     }
@@ -68,7 +107,8 @@ impl From<&PositionRecord> for PositionView {
 /// Your strategies' positions, flat ones too
 ///
 /// One row a strategy and symbol. What a broker account holds in all is at
-/// `/api/v1/broker-accounts/{id}/positions`.
+/// `/api/v1/broker-accounts/{id}/positions`. Prices are no older than two seconds; a broker that does not answer within
+/// half a second holds nothing up, and its positions come without them.
 #[utoipa::path(
     get,
     path = "/positions",
@@ -83,5 +123,12 @@ async fn list_positions(
     Paging(page): Paging,
 ) -> ApiResult<Json<ListOf<PositionView>>> {
     let positions = state.store.positions(current.user.id, &trade.read()?, page).await?;
-    Ok(Json(ListOf::of(positions, |record| PositionView::from(&record))))
+    let open = positions.items.iter().filter(|record| !record.position.net_qty.is_zero());
+    let marks = state.engine.marks(open.map(place).collect()).await;
+    Ok(Json(ListOf::of(positions, |record| PositionView::marked(&record, marks.get(&place(&record))))))
+}
+
+/// Where a position is held.
+fn place(record: &PositionRecord) -> LaneKey {
+    LaneKey { broker_account_id: record.broker_account_id, symbol: record.symbol.clone() }
 }

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use crate::AppState;
 use crate::api::refusals::{ListRefusals, ReadRefusals};
-use crate::api::trade_filter::{TradeQuery, WebhookQuery};
+use crate::api::trade_filter::{SignalQuery, TradeQuery};
 use crate::auth::CurrentUser;
 use crate::error::ApiResult;
 use crate::extract::{ApiQuery, ListOf, PageQuery, Paging, PathId};
@@ -28,17 +28,17 @@ pub fn routes() -> OpenApiRouter<AppState> {
     get,
     path = "/signals",
     tag = "trading",
-    params(TradeQuery, WebhookQuery, PageQuery),
+    params(TradeQuery, SignalQuery, PageQuery),
     responses((status = OK, description = "Signals.", body = ListOf<SignalView>), ListRefusals)
 )]
 async fn list_signals(
     current: CurrentUser,
     State(state): State<AppState>,
     ApiQuery(trade): ApiQuery<TradeQuery>,
-    ApiQuery(webhook): ApiQuery<WebhookQuery>,
+    ApiQuery(query): ApiQuery<SignalQuery>,
     Paging(page): Paging,
 ) -> ApiResult<Json<ListOf<SignalView>>> {
-    let signals = state.store.signals(current.user.id, &webhook.read_with(&trade)?, page).await?;
+    let signals = state.store.signals(current.user.id, &query.read_with(&trade)?, page).await?;
     Ok(Json(ListOf::of(signals, |record| SignalView::from(&record))))
 }
 

@@ -163,7 +163,7 @@ async fn update_strategy(
 
 /// Deletes a strategy
 ///
-/// Refused while it has an order that is not final, holds a position (flatten its account first) or works on a signal (pause
+/// Refused while it has an order that is not final, holds a position (flatten it first) or works on a signal (pause
 /// it and try again). On an account that was unlinked, only orders count.
 #[utoipa::path(
     delete,

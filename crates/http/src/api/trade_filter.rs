@@ -3,12 +3,12 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use atomik_domain::{BrokerAccountId, OrderStatus, StrategyId, Symbol, UnixMicros, WebhookId};
+use atomik_domain::{BrokerAccountId, OrderStatus, OutcomeStatus, StrategyId, Symbol, UnixMicros, WebhookId};
 use atomik_ports::history::TradeFilter;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::api::format::OrderStatusWord;
+use crate::api::format::{OrderStatusWord, OutcomeStatusWord};
 use crate::error::{ApiResult, FieldErrors};
 
 /// Filters of signals, orders, fills and positions. Everything is read as text first, so that what is wrong is answered by its name.
@@ -46,6 +46,7 @@ impl TradeQuery {
             symbol: read(&mut errors, "symbol", self.symbol.as_deref(), Symbol::parse),
             since: read(&mut errors, "since", self.since.as_deref(), read_time),
             status: None,
+            outcome: None,
         };
         more(&mut filter, &mut errors);
         errors.into_result()?;
@@ -74,7 +75,7 @@ impl StatusQuery {
     }
 }
 
-/// What signals can be filtered by besides.
+/// What strategies can be filtered by.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct WebhookQuery {
@@ -84,22 +85,40 @@ pub struct WebhookQuery {
 }
 
 impl WebhookQuery {
-    /// The filter for the store, together with `trade`.
-    ///
-    /// # Errors
-    /// 422, naming every parameter that cannot be read.
-    pub fn read_with(&self, trade: &TradeQuery) -> ApiResult<TradeFilter> {
-        trade.read_and(|filter, errors| filter.webhook_id = self.read_into(errors))
-    }
-
     /// The webhook, or a note of why it cannot be read.
     pub fn read_into(&self, errors: &mut FieldErrors) -> Option<WebhookId> {
         read_id(errors, "webhook_id", self.webhook_id.as_deref()).map(WebhookId)
     }
 }
 
+/// What signals can be filtered by besides.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SignalQuery {
+    /// Only those of one webhook.
+    #[param(value_type = Option<i64>)]
+    webhook_id: Option<String>,
+    /// Only those whose own `status` is this. One answer goes back a bounded way: a page may have fewer rows than `limit`,
+    /// none even, and still have a `next_cursor` to go on with.
+    #[param(value_type = Option<OutcomeStatusWord>)]
+    status: Option<String>,
+}
+
+impl SignalQuery {
+    /// The filter for the store, together with `trade`.
+    ///
+    /// # Errors
+    /// 422, naming every parameter that cannot be read.
+    pub fn read_with(&self, trade: &TradeQuery) -> ApiResult<TradeFilter> {
+        trade.read_and(|filter, errors| {
+            filter.webhook_id = read_id(errors, "webhook_id", self.webhook_id.as_deref()).map(WebhookId);
+            filter.outcome = read(errors, "status", self.status.as_deref(), OutcomeStatus::from_str);
+        })
+    }
+}
+
 /// Reads a parameter where it is given.
-fn read<T, E: Display>(
+pub(super) fn read<T, E: Display>(
     errors: &mut FieldErrors,
     name: &str,
     text: Option<&str>,
@@ -108,10 +127,15 @@ fn read<T, E: Display>(
     text.and_then(|text| errors.take(name, reader(text)))
 }
 
-fn read_id(errors: &mut FieldErrors, name: &str, text: Option<&str>) -> Option<i64> {
+/// Reads an id where it is given.
+pub(super) fn read_id(errors: &mut FieldErrors, name: &str, text: Option<&str>) -> Option<i64> {
     read(errors, name, text, |text| text.parse().map_err(|_| "expected a whole number"))
 }
 
-fn read_time(text: &str) -> Result<UnixMicros, &'static str> {
+/// A moment in a parameter.
+///
+/// # Errors
+/// What is expected, where the text is no RFC 3339 time.
+pub(super) fn read_time(text: &str) -> Result<UnixMicros, &'static str> {
     UnixMicros::parse_rfc3339(text).ok_or("expected a time such as 2026-03-20T12:34:56Z")
 }

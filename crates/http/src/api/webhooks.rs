@@ -3,9 +3,11 @@
 mod requests;
 mod views;
 
+use std::collections::HashMap;
+
 use atomik_domain::tier::Limited;
 use atomik_domain::webhook::{PreviousSecret, SecretHash};
-use atomik_domain::{User, WebhookId};
+use atomik_domain::{User, UserId, Webhook, WebhookId};
 use atomik_ports::StoreError;
 use atomik_ports::directory::{NewWebhook, WebhookPatch};
 use axum::Json;
@@ -24,10 +26,12 @@ use crate::error::{ApiError, ApiResult};
 use crate::extract::{ApiJson, ListOf, PageQuery, Paging, PathId};
 
 use requests::{CreateWebhook, RotateSecret, UpdateWebhook};
-use views::{WebhookView, WebhookWithSecret};
+use views::{WebhookActivityView, WebhookView, WebhookWithSecret};
 
 /// How many hex digits a token has: 192 random bits.
 const TOKEN_DIGITS: usize = 48;
+/// How far back what came to a webhook is counted, in seconds: a day.
+const ACTIVITY_S: i64 = 24 * 3_600;
 
 /// The routes under `/webhooks`, but for the receiver's.
 pub fn routes() -> OpenApiRouter<AppState> {
@@ -51,7 +55,13 @@ async fn list_webhooks(
     Paging(page): Paging,
 ) -> ApiResult<Json<ListOf<WebhookView>>> {
     let webhooks = state.store.webhooks(current.user.id, page).await?;
-    Ok(Json(ListOf::of(webhooks, |webhook| WebhookView::of(&webhook, &state))))
+    let ids: Vec<_> = webhooks.items.iter().map(|webhook| webhook.id).collect();
+    let mut activity = activity(&state, current.user.id, &ids).await?;
+    let view = |webhook: Webhook| {
+        let activity = activity.remove(&webhook.id).unwrap_or_default();
+        WebhookView::of(&webhook, activity, &state)
+    };
+    Ok(Json(ListOf::of(webhooks, view)))
 }
 
 /// Makes an active webhook
@@ -89,7 +99,7 @@ async fn create_webhook(
         .await
         .map_err(|error| explain_limit(error, &current.user))?;
     state.engine.refresh().await?;
-    Ok((StatusCode::CREATED, Json(WebhookWithSecret::of(&webhook, &secret, &state))))
+    Ok((StatusCode::CREATED, Json(WebhookWithSecret::of(view(&state, &webhook).await?, &secret))))
 }
 
 /// One webhook
@@ -106,7 +116,7 @@ async fn get_webhook(
     PathId(id): PathId,
 ) -> ApiResult<Json<WebhookView>> {
     let webhook = state.store.webhook(current.user.id, WebhookId(id)).await?;
-    Ok(Json(WebhookView::of(&webhook, &state)))
+    Ok(Json(view(&state, &webhook).await?))
 }
 
 /// Changes a webhook
@@ -134,7 +144,7 @@ async fn update_webhook(
         .await
         .map_err(|error| explain_limit(error, &current.user))?;
     state.engine.refresh().await?;
-    Ok(Json(WebhookView::of(&webhook, &state)))
+    Ok(Json(view(&state, &webhook).await?))
 }
 
 /// Deletes a webhook
@@ -187,7 +197,24 @@ async fn rotate_secret(
     // A new secret activates nothing, so no limit is in its way.
     let webhook = state.store.update_webhook(current.user.id, id, patch, None).await?;
     state.engine.refresh().await?;
-    Ok(Json(WebhookWithSecret::of(&webhook, &secret, &state)))
+    Ok(Json(WebhookWithSecret::of(view(&state, &webhook).await?, &secret)))
+}
+
+/// What came to webhooks.
+async fn activity(
+    state: &AppState,
+    user_id: UserId,
+    webhooks: &[WebhookId],
+) -> ApiResult<HashMap<WebhookId, WebhookActivityView>> {
+    let since = state.now().plus_seconds(-ACTIVITY_S);
+    let activity = state.store.webhook_activity(user_id, webhooks, since).await?;
+    Ok(activity.into_iter().map(|activity| (activity.webhook_id, activity.into())).collect())
+}
+
+/// A webhook with what came to it.
+async fn view(state: &AppState, webhook: &Webhook) -> ApiResult<WebhookView> {
+    let activity = activity(state, webhook.user_id, &[webhook.id]).await?.remove(&webhook.id);
+    Ok(WebhookView::of(webhook, activity.unwrap_or_default(), state))
 }
 
 pub(crate) fn new_token() -> ApiResult<String> {

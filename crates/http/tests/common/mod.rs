@@ -84,6 +84,7 @@ impl TestApp {
             secure_cookies: false,
             session_key: SecretSlice::from(vec![7; 32]),
             password_cost: PasswordCost { memory_kib: 8, passes: 1, lanes: 1 },
+            dashboard: atomik_http::dashboard::Dashboard::default(),
             metrics: None,
         };
         change(&mut settings);

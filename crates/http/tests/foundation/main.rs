@@ -6,6 +6,7 @@
 mod common;
 
 mod account;
+mod dashboard;
 mod events;
 mod isolation;
 mod openapi;

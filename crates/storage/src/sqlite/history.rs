@@ -5,7 +5,9 @@
 use std::cmp::Reverse;
 
 use async_trait::async_trait;
-use atomik_domain::{ClientOrderId, Code, DeliveryId, Fill, Order, Outcome, SignalId, UserId, WebhookId};
+use atomik_domain::{
+    ClientOrderId, Code, DeliveryId, Fill, Order, Outcome, OutcomeStatus, SignalId, UserId, WebhookId,
+};
 use atomik_ports::history::{Delivery, DeliveryFilter, History, Signal, SignalRecord, TradeFilter};
 use atomik_ports::journal::PositionRecord;
 use atomik_ports::store::MAX_PAGE;
@@ -15,12 +17,16 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
 
 use super::SqliteStore;
 use super::columns::Columns;
-use super::eras::{Eras, with_eras};
+use super::eras::{ERA_BITS, Eras, with_eras};
 use super::faults::fault;
 use super::rows::{
     FILL, OUTCOME, SIGNAL, order_columns, position_columns, read_all, read_fill, read_ip, read_notes,
-    read_order, read_outcome, read_position, read_signal,
+    read_order, read_outcome, read_position, read_signal, urgency_of,
 };
+
+/// How many eras one read of signals by their outcome looks into at least, where it does not find enough before. What it
+/// costs is a look at the outcomes of each of the user's signals there.
+const MAX_ERAS_BY_OUTCOME: i64 = 64;
 
 /// How many rows to ask for: one more than wanted tells whether there is a next page.
 pub(super) fn rows_wanted(page: PageRequest) -> i64 {
@@ -88,11 +94,13 @@ impl History for SqliteStore {
     ) -> Result<Page<SignalRecord>, StoreError> {
         let mut read = self.read().await?;
         let mut signals = Vec::new();
+        let (mut looked_into, mut rest) = (0, None);
         for stretch in Eras::below(&mut read, below(page)).await? {
             let rows = filtered(AssertSqlSafe(signals_sql()), user_id, filter, page)
                 .bind(filter.webhook_id.map(|id| id.0))
                 .bind(stretch.first)
                 .bind(stretch.last)
+                .bind(filter.outcome.map(OutcomeStatus::urgency))
                 .fetch_all(&mut *read)
                 .await
                 .map_err(fault)?;
@@ -100,9 +108,15 @@ impl History for SqliteStore {
             if signals.len() >= usize::try_from(rows_wanted(page)).unwrap_or(usize::MAX) {
                 break;
             }
+            looked_into += stretch.last - stretch.first + 1;
+            if filter.outcome.is_some() && looked_into >= MAX_ERAS_BY_OUTCOME {
+                rest = Some(stretch.first << ERA_BITS).filter(|first| *first > 0);
+                break;
+            }
         }
         let page = paged(signals, page, |signal: &Signal| signal.id.0);
-        Ok(Page { items: with_all_that_came(&mut read, page.items).await?, next: page.next })
+        let items = with_all_that_came(&mut read, page.items).await?;
+        Ok(Page { items, next: page.next.or(rest) })
     }
 
     async fn signal(&self, user_id: UserId, id: SignalId) -> Result<SignalRecord, StoreError> {
@@ -230,8 +244,11 @@ fn signals_sql() -> String {
              SELECT 1 FROM outcomes u JOIN strategies t ON t.id = u.strategy_id WHERE u.signal_id = x.id \
              AND (?4 IS NULL OR t.id = ?4) AND (?5 IS NULL OR t.broker_account_id = ?5) \
              AND (?6 IS NULL OR t.symbol = ?6))) \
+           AND (?11 IS NULL OR ?11 = coalesce({urgency}, {skipped})) \
            ORDER BY x.id DESC LIMIT ?3) \
          ORDER BY s.id DESC",
+        urgency = urgency_of("x.id"),
+        skipped = OutcomeStatus::Skipped.urgency(),
         with_eras = with_eras("?9", "?10"),
     )
 }

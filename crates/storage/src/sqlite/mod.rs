@@ -9,12 +9,14 @@
 mod bulk;
 mod columns;
 mod directory;
+mod equity;
 mod eras;
 mod faults;
 mod history;
 mod journal;
 mod open;
 mod operations;
+mod overview;
 mod retention;
 mod rows;
 mod writer;

@@ -109,6 +109,7 @@ fn migrator() -> Migrator {
     let steps = [
         (1, "store", include_str!("migrations/0001_store.sql")),
         (2, "lean signals", include_str!("migrations/0002_lean_signals.sql")),
+        (3, "equity", include_str!("migrations/0003_equity.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

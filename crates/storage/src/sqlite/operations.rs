@@ -12,6 +12,7 @@ use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::SqliteStore;
+use super::equity;
 use super::faults::fault;
 use super::retention;
 use super::rows::{
@@ -102,6 +103,7 @@ impl Operations for SqliteStore {
         removed += retention::repeat_keys(self, retention.now).await?;
         removed += retention::sessions(self, retention.now).await?;
         removed += retention::changes(self).await?;
+        removed += equity::thin_out(self, retention.now).await?;
         Ok(removed)
     }
 

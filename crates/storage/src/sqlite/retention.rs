@@ -12,7 +12,11 @@ use super::faults::fault;
 const STEP: u32 = 1_000;
 
 /// Runs a statement that removes at most a step, again and again until it removes nothing.
-async fn remove_in_steps(store: &SqliteStore, sql: &str, binds: &[i64]) -> Result<u64, StoreError> {
+pub(super) async fn remove_in_steps(
+    store: &SqliteStore,
+    sql: &str,
+    binds: &[i64],
+) -> Result<u64, StoreError> {
     let sql = sql.replace("STEP", &STEP.to_string());
     let mut removed = 0;
     loop {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use atomik_domain::order::Execution;
 use atomik_domain::{
-    BrokerAccountId, ClientOrderId, Code, ExecId, Fill, Order, OrderRequest, Outcome, Position, SignalId,
-    StrategyId, UserId, VenueOrderId, WebhookId,
+    BrokerAccountId, ClientOrderId, Code, ExecId, Fill, Order, OrderRequest, Outcome, OutcomeStatus,
+    Position, SignalId, StrategyId, UserId, VenueOrderId, WebhookId,
 };
 use atomik_ports::StoreError;
 use atomik_ports::history::Signal;
@@ -68,6 +68,14 @@ pub(super) fn read_outcome(columns: &mut Columns<'_>) -> Result<Outcome, StoreEr
         planned_at: columns.optional_time()?,
         settled_at: columns.optional_time()?,
     })
+}
+
+/// An expression for how a signal stands: the urgency of its strategy that most needs a look; null where no strategy was
+/// active.
+pub(super) fn urgency_of(signal_id: &str) -> String {
+    let urgency: String =
+        OutcomeStatus::ALL.iter().map(|word| format!("WHEN '{word}' THEN {} ", word.urgency())).collect();
+    format!("(SELECT min(CASE o.status {urgency}END) FROM outcomes o WHERE o.signal_id = {signal_id})")
 }
 
 pub(super) fn bind_outcome(outcome: &Outcome, binds: &mut Binds) {

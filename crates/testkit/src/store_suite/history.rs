@@ -190,7 +190,10 @@ pub async fn signals_are_filtered(fixture: &impl Fixture) {
         (TradeFilter { broker_account_id: Some(alice.account.id), ..none.clone() }, vec![traded]),
         (TradeFilter { symbol: Some(symbol("ES")), ..none.clone() }, vec![traded]),
         (TradeFilter { symbol: Some(symbol("NQ")), ..none.clone() }, vec![]),
-        (TradeFilter { strategy_id: Some(StrategyId(99)), ..none }, vec![]),
+        (TradeFilter { strategy_id: Some(StrategyId(99)), ..none.clone() }, vec![]),
+        (TradeFilter { outcome: Some(OutcomeStatus::Pending), ..none.clone() }, vec![traded]),
+        (TradeFilter { outcome: Some(OutcomeStatus::Skipped), ..none.clone() }, vec![other]),
+        (TradeFilter { outcome: Some(OutcomeStatus::Filled), ..none }, vec![]),
     ];
     for (filter, ids) in wanted {
         let found = store.signals(alice.user.id, &filter, FIRST).await.unwrap().items;

@@ -15,6 +15,7 @@ pub mod history;
 pub mod isolation;
 pub mod journal;
 pub mod limits;
+pub mod overview;
 pub mod repeats;
 pub mod restarts;
 pub mod upkeep;
@@ -158,6 +159,19 @@ macro_rules! store_suite {
             }
             restarts {
                 a_signal_whose_orders_have_all_ended_is_unfinished_until_its_outcome_is_final
+            }
+            overview {
+                signals_are_counted_by_the_strategy_that_most_needs_a_look
+                what_failed_is_grouped_and_explained
+                deliveries_are_counted_with_those_that_were_only_counted
+                profits_are_exact_sums_by_account
+                unknown_orders_show_whatever_their_age
+                a_moment_is_found_among_many
+                what_came_to_webhooks
+                equity_round_trips
+                equity_is_thinned_to_the_last_of_each_part
+                equity_is_ones_own
+                old_equity_goes_by_the_hour_and_then_for_good
             }
             upkeep {
                 the_installation_is_one

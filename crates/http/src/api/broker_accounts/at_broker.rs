@@ -1,4 +1,4 @@
-//! What the broker says about an account, and flattening it.
+//! What the broker says about an account.
 
 use std::sync::Arc;
 
@@ -7,7 +7,6 @@ use atomik_ports::Broker;
 use atomik_ports::broker::{Balance, VenuePosition};
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -21,13 +20,12 @@ use crate::auth::CurrentUser;
 use crate::error::ApiResult;
 use crate::extract::{ListOf, PathId};
 
-/// The routes under `/broker-accounts/{id}` that ask or move the broker.
+/// The routes under `/broker-accounts/{id}` that ask the broker.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(test_connection))
         .routes(routes!(account_positions))
         .routes(routes!(account_balance))
-        .routes(routes!(flatten_account))
 }
 
 /// Whether an account's connection works.
@@ -96,22 +94,6 @@ impl From<Balance> for BalanceView {
     }
 }
 
-/// What flattening an account set off.
-#[derive(Serialize, ToSchema)]
-struct Flattening {
-    /// One signal for each strategy that held a position; none where all were flat.
-    signals: Vec<FlatteningSignal>,
-}
-
-/// A strategy's signal to exit everything.
-#[derive(Serialize, ToSchema)]
-struct FlatteningSignal {
-    /// The strategy.
-    strategy_id: i64,
-    /// The signal: `/api/v1/signals/{id}` tells what came of it.
-    signal_id: i64,
-}
-
 /// Whether an account's connection works now
 #[utoipa::path(
     post,
@@ -171,29 +153,6 @@ async fn account_balance(
 ) -> ApiResult<Json<BalanceView>> {
     let broker = connection(&state, &current, id).await?.map_err(unavailable)?;
     Ok(Json(ask(broker.balance()).await?.into()))
-}
-
-/// Cancels what works on an account and exits every strategy's position there
-///
-/// The exits are signals like any other: this answers as soon as they are stored.
-#[utoipa::path(
-    post,
-    path = "/broker-accounts/{id}/flatten",
-    tag = "brokers",
-    params(("id" = i64, Path, description = "The broker account.")),
-    responses((status = ACCEPTED, description = "The signals that will do it.", body = Flattening), ActRefusals)
-)]
-async fn flatten_account(
-    current: CurrentUser,
-    State(state): State<AppState>,
-    PathId(id): PathId,
-) -> ApiResult<(StatusCode, Json<Flattening>)> {
-    let report = state.engine.flatten(current.user.id, BrokerAccountId(id)).await?;
-    let signals = report.signals.into_iter().map(|(strategy_id, signal_id)| FlatteningSignal {
-        strategy_id: strategy_id.0,
-        signal_id: signal_id.0,
-    });
-    Ok((StatusCode::ACCEPTED, Json(Flattening { signals: signals.collect() })))
 }
 
 /// The connection of one of the user's accounts, or a sentence on why there is none.

@@ -57,7 +57,7 @@ pub struct SignalView {
 impl From<&SignalRecord> for SignalView {
     fn from(record: &SignalRecord) -> Self {
         let signal = &record.signal;
-        let first = record.outcomes.iter().min_by_key(|outcome| urgency(outcome.status));
+        let first = record.outcomes.iter().min_by_key(|outcome| outcome.status.urgency());
         let (status, code, reason) = first.map_or(
             (OutcomeStatus::Skipped, Code::NoActiveStrategy, Code::NoActiveStrategy.meaning()),
             |outcome| (outcome.status, outcome.code, outcome.detail.as_str()),
@@ -84,21 +84,6 @@ impl From<&SignalRecord> for SignalView {
                 .map(|outcome| StrategyOutcomeView::of(record, outcome))
                 .collect(),
         }
-    }
-}
-
-/// What a signal with several strategies is shown as: first what a person has to look at, then what is not over, then
-/// what went wrong, then what went well.
-const fn urgency(status: OutcomeStatus) -> u8 {
-    match status {
-        OutcomeStatus::Unknown => 0,
-        OutcomeStatus::Pending => 1,
-        OutcomeStatus::Rejected => 2,
-        OutcomeStatus::Denied => 3,
-        OutcomeStatus::Expired => 4,
-        OutcomeStatus::PartlyFilled => 5,
-        OutcomeStatus::Filled => 6,
-        OutcomeStatus::Skipped => 7,
     }
 }
 

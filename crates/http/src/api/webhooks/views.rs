@@ -1,12 +1,13 @@
 //! Webhooks as the API shows them.
 
-use atomik_domain::Webhook;
+use atomik_domain::{Code, Webhook};
+use atomik_ports::overview::WebhookActivity;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::AppState;
-use crate::api::format::optional_time;
+use crate::api::format::{CodeWord, optional_time};
 use crate::provisioning::webhook_url;
 
 const NO_SECRET_WARNING: &str =
@@ -37,6 +38,8 @@ pub struct WebhookView {
     /// Until when the secret before the last rotation still works; null where none does.
     #[schema(format = DateTime)]
     previous_secret_valid_until: Option<String>,
+    /// What came to it.
+    activity: WebhookActivityView,
     /// When it was made.
     #[schema(format = DateTime)]
     created_at: String,
@@ -46,7 +49,7 @@ pub struct WebhookView {
 
 impl WebhookView {
     /// The webhook without its secret.
-    pub fn of(webhook: &Webhook, state: &AppState) -> Self {
+    pub fn of(webhook: &Webhook, activity: WebhookActivityView, state: &AppState) -> Self {
         let overlap = webhook.previous_secret.map(|secret| secret.valid_until);
         let warning = (!webhook.require_secret).then(|| NO_SECRET_WARNING.to_owned());
         Self {
@@ -60,8 +63,41 @@ impl WebhookView {
             dedupe_window_s: webhook.dedupe_window_s,
             active: webhook.active,
             previous_secret_valid_until: optional_time(overlap.filter(|until| *until > state.now())),
+            activity,
             created_at: webhook.created_at.to_rfc3339(),
             warnings: warning.into_iter().collect(),
+        }
+    }
+}
+
+/// What came to a webhook.
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = WebhookActivity)]
+pub struct WebhookActivityView {
+    /// When the last request came, however long ago; null where none did.
+    #[schema(format = DateTime)]
+    last_received_at: Option<String>,
+    /// What became of it.
+    #[schema(value_type = Option<CodeWord>)]
+    last_code: Option<&'static str>,
+    /// How many became signals in the last 24 hours. Of all your webhooks that are shown together, the newest 100,000 are
+    /// counted.
+    accepted_24h: u64,
+    /// How many repeated one, and traded nothing.
+    replayed_24h: u64,
+    /// How many were refused, those that came too fast to be logged among them.
+    refused_24h: u64,
+}
+
+impl From<WebhookActivity> for WebhookActivityView {
+    fn from(activity: WebhookActivity) -> Self {
+        let (last_at, last_code) = activity.last.unzip();
+        Self {
+            last_received_at: optional_time(last_at),
+            last_code: last_code.map(Code::as_str),
+            accepted_24h: activity.accepted,
+            replayed_24h: activity.replayed,
+            refused_24h: activity.refused,
         }
     }
 }
@@ -78,8 +114,7 @@ pub struct WebhookWithSecret {
 
 impl WebhookWithSecret {
     /// The webhook with its secret, alone and in the URL.
-    pub fn of(webhook: &Webhook, secret: &SecretString, state: &AppState) -> Self {
-        let mut webhook = WebhookView::of(webhook, state);
+    pub fn of(mut webhook: WebhookView, secret: &SecretString) -> Self {
         let secret = secret.expose_secret().to_owned();
         webhook.url = format!("{}?secret={secret}", webhook.url);
         Self { webhook, secret }
