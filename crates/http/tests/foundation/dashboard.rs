@@ -81,9 +81,9 @@ async fn what_is_no_page_stays_404() {
 }
 
 #[tokio::test]
-async fn without_a_built_dashboard_the_first_page_says_how_to_get_it() {
+async fn without_a_built_dashboard_the_first_page_says_so() {
     let app = TestApp::start().await;
     let page = app.anonymous().get("/").await.expect(200).text;
-    assert!(page.contains("make run") && page.contains("npm run build"), "{page}");
+    assert!(page.contains("web/dist"), "{page}");
     app.anonymous().get("/webhooks").await.expect_error(404, "not_found");
 }
