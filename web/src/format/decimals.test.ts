@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+
+import { grouped, money, padded, signOf } from './decimals';
+
+describe('decimals', () => {
+  it.each([
+    ['0', '0'],
+    ['999', '999'],
+    ['1000', '1,000'],
+    ['-1234567.50', '−1,234,567.50'],
+    ['0.00000001', '0.00000001'],
+    ['79228162514264337593543950335', '79,228,162,514,264,337,593,543,950,335'],
+    ['n/a', 'n/a'],
+  ])('groups %s as %s', (decimal, shown) => {
+    expect(grouped(decimal)).toBe(shown);
+  });
+
+  it.each([
+    ['-0.00', 0],
+    ['0', 0],
+    ['-0.01', -1],
+    ['10', 1],
+    ['', 0],
+  ] as const)('knows the sign of %s', (decimal, sign) => {
+    expect(signOf(decimal)).toBe(sign);
+  });
+
+  it('pads and never cuts', () => {
+    expect([padded('5', 2), padded('5.123', 2), padded('5', 0)]).toEqual(['5.00', '5.123', '5']);
+  });
+
+  it('signs money only where asked', () => {
+    expect([money('1250'), money('1250', true), money('-3.5', true), money('0', true)]).toEqual([
+      '1,250.00',
+      '+1,250.00',
+      '−3.50',
+      '0.00',
+    ]);
+  });
+});

@@ -1,0 +1,38 @@
+/** Decimals stay text from the program to the screen: nothing here computes with them, so nothing is rounded away. */
+
+const DECIMAL = /^([+-]?)(\d+)(?:\.(\d+))?$/;
+
+/** Groups the digits of the whole part: `1234567.5` becomes `1,234,567.5`. What is no decimal stays as it is. */
+export function grouped(decimal: string): string {
+  const parts = DECIMAL.exec(decimal);
+  if (parts === null) {
+    return decimal;
+  }
+  const [, sign = '', whole = '', fraction] = parts;
+  const groups = whole.replace(/\B(?=(\d{3})+$)/g, ',');
+  return (sign === '-' ? '−' : '') + groups + (fraction === undefined ? '' : `.${fraction}`);
+}
+
+/** -1, 0 or 1. What is no decimal counts as 0. */
+export function signOf(decimal: string): -1 | 0 | 1 {
+  if (!DECIMAL.test(decimal) || !/[1-9]/.test(decimal)) {
+    return 0;
+  }
+  return decimal.startsWith('-') ? -1 : 1;
+}
+
+/** Pads the fraction to at least so many digits; never cuts one off. */
+export function padded(decimal: string, digits: number): string {
+  const parts = DECIMAL.exec(decimal);
+  if (parts === null || digits === 0) {
+    return decimal;
+  }
+  const [, sign = '', whole = '', fraction = ''] = parts;
+  return `${sign}${whole}.${fraction.padEnd(digits, '0')}`;
+}
+
+/** An amount of money: grouped, two digits at least, the sign always shown where `signed`. */
+export function money(decimal: string, signed = false): string {
+  const plus = signed && signOf(decimal) === 1 ? '+' : '';
+  return plus + grouped(padded(decimal, 2));
+}
