@@ -2,9 +2,10 @@
 
 .PHONY: run test check bench
 
-# Builds the program and serves it on http://127.0.0.1:8080; prints what to do next.
+# Builds the dashboard and the program and serves both on http://127.0.0.1:8080; prints what to do next.
 run:
 	@scripts/need.sh
+	@scripts/build-dashboard.sh
 	cargo build --release -p atomik-server
 	./target/release/atomik serve
 
@@ -12,12 +13,13 @@ run:
 test:
 	@scripts/test.sh
 
-# The fast inner loop: format, lints, and the tests of the rules and the engine.
+# The fast inner loop: format, lints, and the tests of the rules, the engine and the dashboard's logic.
 check:
 	@scripts/need.sh
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo test -p atomik-domain -p atomik-ports -p atomik-engine
+	@scripts/check-dashboard.sh
 
 # The speed figures, measured on this machine and written to docs/performance.md.
 bench:

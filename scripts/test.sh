@@ -3,6 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/need.sh
+# What is missing is said before an hour of work, not after it.
+scripts/need-browser.sh >/dev/null
+export NO_COLOR=1
 
 log=$(mktemp)
 # The last line says how many tests ran, whichever runner ran them, and also after a failure.
@@ -10,6 +13,12 @@ count() {
     status=$?
     awk '
         /^test result: / { passed += $4; failed += $6 }
+        /^ *Tests +[0-9]/ {
+            for (i = 2; i <= NF; i++) {
+                if ($i == "passed") passed += $(i - 1)
+                if ($i == "failed") failed += $(i - 1)
+            }
+        }
         / tests? run: / {
             for (i = 2; i <= NF; i++) {
                 if ($i ~ /^passed/) passed += $(i - 1)
@@ -35,6 +44,8 @@ tests() {
 step 'Format' cargo fmt --all --check
 step 'File lengths' scripts/check-file-lengths.sh
 step 'Links in the documentation' scripts/check-links.sh
+step 'Dashboard' tests scripts/check-dashboard.sh
+step 'Build of the dashboard' scripts/build-dashboard.sh
 step 'Lints' cargo clippy --workspace --all-targets -- -D warnings
 step 'Lints with fail points' cargo clippy -p atomik-server --all-targets --features failpoints -- -D warnings
 step 'Dependencies' scripts/check-dependencies.sh
@@ -46,5 +57,7 @@ if cargo nextest --version >/dev/null 2>&1; then
 else
     step 'Tests' tests cargo test --workspace --no-fail-fast
 fi
+step 'OpenAPI document' scripts/check-openapi.sh
+step 'Dashboard in a browser' tests scripts/test-dashboard.sh
 step 'Crash points' tests cargo test -p atomik-server --features failpoints --test crash_points
 printf '\n'

@@ -2,17 +2,16 @@ import '@mantine/core/styles.css';
 import './tokens.css';
 
 import { MantineProvider, createTheme } from '@mantine/core';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { setNonce } from 'get-nonce';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
+import { queries } from './api/queries';
 import { router } from './router';
 
 const theme = createTheme({ primaryColor: 'cyan', primaryShade: { light: 9, dark: 8 }, defaultRadius: 'sm' });
-// A refusal is an answer: asking again does not change it.
-const queries = new QueryClient({ defaultOptions: { queries: { retry: false } } });
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="style-nonce"]')?.content ?? '';
 // What keeps a page still behind a dialog adds a style of its own.
 setNonce(nonce);

@@ -57,7 +57,8 @@ impl Dashboard {
     /// What was embedded when the program was built.
     #[must_use]
     pub fn embedded() -> Self {
-        Self::of(Built::iter().filter_map(|path| {
+        // The folder's .gitignore is for git.
+        Self::of(Built::iter().filter(|path| !path.starts_with('.')).filter_map(|path| {
             let file = Built::get(&path)?;
             Some((path.into_owned(), Bytes::from(file.data.into_owned())))
         }))

@@ -3,46 +3,81 @@ import type { QueryClient } from '@tanstack/react-query';
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 
-export type StreamState = 'live' | 'reconnecting';
+export type StreamState = 'connecting' | 'live' | 'reconnecting';
 
 /** Which queries show what an event tells of, by the first part of their keys. */
 const SHOWN_BY: Readonly<Record<string, readonly string[]>> = {
   delivery: ['webhooks', 'deliveries'],
-  signal: ['signals', 'overview'],
+  signal: ['signals'],
   order: ['orders', 'signals'],
   fill: ['fills', 'signals'],
   position: ['positions', 'strategies'],
-  account: ['accounts', 'overview'],
+  account: ['accounts'],
 };
 
-function loadAgain(queries: QueryClient, keys: readonly string[]): void {
-  for (const key of keys) {
-    void queries.invalidateQueries({ queryKey: [key] });
-  }
+/** Events come by the thousand in a burst; lists load again at most this often. In milliseconds. */
+const PACE = 250;
+
+/** Gathers what happened, and makes it load again at once, then at the pace. */
+function gathering(queries: QueryClient) {
+  const waiting = new Set<string>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const load = () => {
+    timer = waiting.size === 0 ? undefined : setTimeout(load, PACE);
+    for (const key of waiting) {
+      void queries.invalidateQueries({ queryKey: [key] }, { cancelRefetch: false });
+    }
+    waiting.clear();
+  };
+  return {
+    happened(keys: readonly string[]) {
+      for (const key of keys) {
+        waiting.add(key);
+      }
+      timer ??= setTimeout(load, 0);
+    },
+    stop() {
+      clearTimeout(timer);
+    },
+  };
 }
 
 /** Listens while it is mounted. The browser opens a lost stream again and says which event it saw last. */
 export function useEvents(): StreamState {
   const queries = useQueryClient();
-  const [state, setState] = useState<StreamState>('reconnecting');
+  const [state, setState] = useState<StreamState>('connecting');
   useEffect(() => {
-    const stream = new EventSource('/api/v1/events');
-    stream.onopen = () => {
-      setState('live');
-    };
-    stream.onerror = () => {
-      setState('reconnecting');
-    };
-    for (const [name, keys] of Object.entries(SHOWN_BY)) {
-      stream.addEventListener(name, () => {
-        loadAgain(queries, keys);
+    const lists = gathering(queries);
+    const listen = () => {
+      const stream = new EventSource('/api/v1/events');
+      stream.onopen = () => {
+        setState('live');
+      };
+      stream.onerror = () => {
+        setState('reconnecting');
+      };
+      for (const [name, keys] of Object.entries(SHOWN_BY)) {
+        stream.addEventListener(name, () => {
+          lists.happened(keys);
+        });
+      }
+      stream.addEventListener('missed', () => {
+        void queries.invalidateQueries();
       });
-    }
-    stream.addEventListener('missed', () => {
-      void queries.invalidateQueries();
-    });
+      return stream;
+    };
+    let stream = listen();
+    // A browser gives a stream up for good when it was refused once; what was missed meanwhile is loaded again.
+    const reviving = setInterval(() => {
+      if (stream.readyState === EventSource.CLOSED) {
+        stream = listen();
+        void queries.invalidateQueries();
+      }
+    }, 3_000);
     return () => {
+      clearInterval(reviving);
       stream.close();
+      lists.stop();
     };
   }, [queries]);
   return state;

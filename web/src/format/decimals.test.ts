@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { grouped, money, padded, signOf } from './decimals';
+import { difference, grouped, money, padded, signOf } from './decimals';
 
 describe('decimals', () => {
   it.each([
@@ -36,5 +36,18 @@ describe('decimals', () => {
       '−3.50',
       '0.00',
     ]);
+  });
+});
+
+describe('difference', () => {
+  it.each([
+    ['100000.10', '100000.1', '0.00'],
+    ['0.1', '0.3', '-0.2'],
+    ['-5', '2.25', '-7.25'],
+    ['9007199254740993.01', '9007199254740992', '1.01'],
+    ['1', '-0.0000001', '1.0000001'],
+    ['7', '7', '0'],
+  ])('%s less %s is %s', (one, other, result) => {
+    expect(difference(one, other)).toBe(result);
   });
 });

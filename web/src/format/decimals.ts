@@ -36,3 +36,15 @@ export function money(decimal: string, signed = false): string {
   const plus = signed && signOf(decimal) === 1 ? '+' : '';
   return plus + grouped(padded(decimal, 2));
 }
+
+/** One decimal minus another, exactly. What is no decimal counts as 0. */
+export function difference(one: string, other: string): string {
+  const [left, right] = [DECIMAL.exec(one), DECIMAL.exec(other)];
+  const digits = Math.max(left?.[3]?.length ?? 0, right?.[3]?.length ?? 0);
+  const units = (parts: RegExpExecArray | null) =>
+    parts === null ? 0n : BigInt(`${parts[1] === '-' ? '-' : ''}${parts[2] ?? ''}${(parts[3] ?? '').padEnd(digits, '0')}`);
+  const result = units(left) - units(right);
+  const text = (result < 0n ? -result : result).toString().padStart(digits + 1, '0');
+  const sign = result < 0n ? '-' : '';
+  return digits === 0 ? sign + text : `${sign}${text.slice(0, -digits)}.${text.slice(-digits)}`;
+}

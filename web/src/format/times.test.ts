@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { dateTime, duration, exactly } from './times';
+import { dateTime, duration, exactly, fromLocalInput, toLocalInput } from './times';
 
 describe('times', () => {
   it('shows a moment in the zone that was chosen', () => {
@@ -24,5 +24,17 @@ describe('times', () => {
     [125_900_000, '2 min 5 s'],
   ])('shows %d microseconds as %s', (microseconds, shown) => {
     expect(duration(microseconds)).toBe(shown);
+  });
+});
+
+describe('the field for a moment', () => {
+  it('gives back what it was given, to the minute', () => {
+    expect(toLocalInput(fromLocalInput('2026-03-20T12:34'))).toBe('2026-03-20T12:34');
+  });
+
+  it('is empty without a moment', () => {
+    expect(fromLocalInput('')).toBeUndefined();
+    expect(toLocalInput(undefined)).toBe('');
+    expect(toLocalInput('yesterday')).toBe('');
   });
 });

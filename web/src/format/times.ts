@@ -1,6 +1,14 @@
 /** Moments come as RFC 3339 in UTC with microseconds, of which `Date` keeps only three digits. */
 
-export type Zone = 'local' | 'UTC' | 'America/New_York' | 'America/Chicago';
+/** The zones that times are shown in: the reader's, the program's, and those of the exchanges. */
+export const ZONES = {
+  local: 'Local time',
+  UTC: 'UTC',
+  'America/New_York': 'New York (NYSE)',
+  'America/Chicago': 'Chicago (CME)',
+} as const;
+
+export type Zone = keyof typeof ZONES;
 
 const MOMENT = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,6}))?Z$/;
 
@@ -31,4 +39,16 @@ export function duration(microseconds: number): string {
     return `${seconds.toPrecision(3)} s`;
   }
   return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+}
+
+/** What a browser's field for a moment holds, in the reader's own zone, as RFC 3339 in UTC; undefined where it is empty. */
+export function fromLocalInput(text: string): string | undefined {
+  const at = new Date(text);
+  return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
+}
+
+/** The other way round, to the minute. */
+export function toLocalInput(moment: string | undefined): string {
+  const at = new Date(moment ?? '');
+  return Number.isNaN(at.getTime()) ? '' : dateTime(at.toISOString(), 'local').slice(0, 16).replace(' ', 'T');
 }

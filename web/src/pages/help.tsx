@@ -1,18 +1,13 @@
 /** Every reason the program gives: what it means and what to do. */
 import { Anchor, Container, Stack, Table, Text, Title } from '@mantine/core';
-import { queryOptions, useQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { useLocation } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
 
-import { api, got } from '../api/client';
+import { codesQuery } from '../api/codes';
 import { Empty, Loading, Refusal } from '../parts/state';
 
-const codesQuery = queryOptions({
-  queryKey: ['codes'],
-  staleTime: Infinity,
-  queryFn: () => got(api.GET('/api/v1/codes')),
-});
-
-export function HelpPage() {
+export function HelpPage(): ReactNode {
   // Read from the path: the router's own types come from the routes, which come from this page.
   const { pathname } = useLocation();
   const code = pathname.split('/')[2];

@@ -3,13 +3,13 @@ import { Anchor, Button, Card, Center, PasswordInput, Stack, Text, TextInput, Ti
 import { useForm } from '@mantine/form';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { useState } from 'react';
+import { type ReactNode, useState } from 'react';
 
 import { Problem } from '../api/client';
 import { type Credentials, logIn, meQuery, register, systemQuery } from '../api/session';
 import { Refusal } from '../parts/state';
 
-export function SignInPage() {
+export function SignInPage(): ReactNode {
   const system = useQuery(systemQuery);
   const [chosen, setChosen] = useState<boolean>();
   const nobody = system.data?.first_user_missing === true;
@@ -51,7 +51,7 @@ function CredentialsForm({ registers }: { registers: boolean }) {
     onSuccess: async () => {
       queries.removeQueries();
       await queries.query(meQuery);
-      await navigate({ to: '/' });
+      await navigate({ to: registers ? '/start' : '/' });
     },
     onError: (error) => {
       if (error instanceof Problem) {

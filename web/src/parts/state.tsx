@@ -1,5 +1,6 @@
 /** What stands where there is nothing to show yet, or nothing at all. */
-import { Alert, Anchor, Button, Loader, Stack, Text } from '@mantine/core';
+import { Alert, Anchor, Button, Loader, Stack, Text, Title } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 
 import { Problem } from '../api/client';
@@ -30,5 +31,17 @@ export function Refusal({ error, retry }: { error: Error; retry?: () => void }) 
         )}
       </Stack>
     </Alert>
+  );
+}
+
+/** Under a path that no page has. */
+export function NoPage() {
+  return (
+    <Stack align="center" component="main" p="xl">
+      <Title order={1}>There is no such page</Title>
+      <Anchor component={Link} to="/">
+        To the overview
+      </Anchor>
+    </Stack>
   );
 }

@@ -1,65 +1,147 @@
 /** What stands around every page of a signed-in user. */
-import { AppShell, Burger, Button, Group, NavLink, Text } from '@mantine/core';
+import { ActionIcon, AppShell, Box, Burger, Group, Menu, NavLink, Stack, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
+import { IconUser } from '@tabler/icons-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { Link, Navigate, Outlet } from '@tanstack/react-router';
+import { Link, Navigate, Outlet, useLocation, useNavigate } from '@tanstack/react-router';
+import type { ReactNode } from 'react';
 
-import { useEvents } from '../api/events';
+import type { Schemas } from '../api/client';
+import { type StreamState, useEvents } from '../api/events';
 import { logOut, meQuery } from '../api/session';
 import { Loading, Refusal } from '../parts/state';
+import { ZoneChoice } from '../parts/zone';
+import { Halts } from './halts';
+import { SchemeSwitch } from './scheme';
 
-export function Frame() {
+const PAGES = [
+  ['/', 'Overview'],
+  ['/webhooks', 'Webhooks'],
+  ['/strategies', 'Strategies'],
+  ['/signals', 'Signals'],
+  ['/orders', 'Orders'],
+  ['/positions', 'Positions'],
+  ['/trades', 'Trades'],
+  ['/accounts', 'Broker accounts'],
+  ['/settings', 'Settings'],
+] as const;
+
+export function Frame(): ReactNode {
   const me = useQuery(meQuery);
   if (me.isPending) {
     return <Loading />;
   }
-  if (me.isError) {
+  if (me.isError && me.data === undefined) {
     return <Refusal error={me.error} retry={() => void me.refetch()} />;
   }
-  return me.data === null ? <Navigate to="/sign-in" /> : <SignedIn email={me.data.email} />;
+  return me.data === null ? <Navigate to="/sign-in" /> : <SignedIn me={me.data} />;
 }
 
-function SignedIn({ email }: { email: string }) {
+function SignedIn({ me }: { me: Schemas['Me'] }) {
   const [opened, { toggle, close }] = useDisclosure();
-  const queries = useQueryClient();
   const stream = useEvents();
-  const leave = async () => {
-    await logOut();
-    await queries.resetQueries();
-  };
   return (
     <AppShell
-      header={{ height: 52 }}
-      navbar={{ width: 200, breakpoint: 'sm', collapsed: { mobile: !opened } }}
+      header={{ height: 48 }}
+      navbar={{ width: 180, breakpoint: 'sm', collapsed: { mobile: !opened } }}
       padding="md"
     >
       <AppShell.Header>
-        <Group h="100%" justify="space-between" px="md" wrap="nowrap">
-          <Group wrap="nowrap">
-            <Burger aria-label="Menu" hiddenFrom="sm" onClick={toggle} opened={opened} size="sm" />
+        <Group gap="xs" h="100%" justify="space-between" px="md" wrap="nowrap">
+          <Group gap="xs" wrap="nowrap">
+            <Burger
+              aria-expanded={opened}
+              aria-label="Menu"
+              hiddenFrom="sm"
+              onClick={toggle}
+              opened={opened}
+              size="sm"
+            />
             <Text fw={700}>Atomik</Text>
+            <StreamSign state={stream} />
           </Group>
-          <Group wrap="nowrap">
-            <Text role="status" size="sm">
-              {stream === 'live' ? 'Live' : 'Reconnecting …'}
-            </Text>
-            <Text size="sm" visibleFrom="sm">
-              {email}
-            </Text>
-            <Button onClick={() => void leave()} size="xs" variant="default">
-              Log out
-            </Button>
+          <Group gap="xs" wrap="nowrap">
+            <Box visibleFrom="sm">
+              <ZoneChoice />
+            </Box>
+            <SchemeSwitch />
+            <UserMenu email={me.email} />
           </Group>
         </Group>
       </AppShell.Header>
-      <AppShell.Navbar p="xs">
-        <NavLink component={Link} label="Webhooks" onClick={close} to="/webhooks" />
-        <NavLink component={Link} label="Signals" onClick={close} to="/signals" />
-        <NavLink component={Link} label="Help" onClick={close} to="/help" />
+      <AppShell.Navbar aria-label="Pages" p="xs">
+        <Box hiddenFrom="sm" pb="xs">
+          <ZoneChoice />
+        </Box>
+        <Pages close={close} isAdministrator={me.role === 'admin'} />
       </AppShell.Navbar>
       <AppShell.Main>
-        <Outlet />
+        <Stack>
+          <Halts />
+          <Outlet />
+        </Stack>
       </AppShell.Main>
     </AppShell>
+  );
+}
+
+function Pages({ close, isAdministrator }: { close: () => void; isAdministrator: boolean }) {
+  const { pathname } = useLocation();
+  const pages = isAdministrator ? [...PAGES, ['/users', 'Users'] as const] : PAGES;
+  return (
+    <>
+      {pages.map(([to, label]) => (
+        <NavLink
+          active={to === '/' ? pathname === '/' : pathname.startsWith(to)}
+          component={Link}
+          key={to}
+          label={label}
+          onClick={close}
+          to={to}
+        />
+      ))}
+      <NavLink href="/help" label="Help" onClick={close} />
+    </>
+  );
+}
+
+const SIGNS: Readonly<Record<StreamState, string>> = {
+  connecting: 'Connecting …',
+  live: 'Live',
+  reconnecting: 'Reconnecting …',
+};
+
+/** Whether what is shown moves by itself. */
+function StreamSign({ state }: { state: StreamState }) {
+  return (
+    <Text className={`stream ${state}`} role="status" size="sm">
+      {SIGNS[state]}
+    </Text>
+  );
+}
+
+function UserMenu({ email }: { email: string }) {
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const leave = async () => {
+    await logOut();
+    queries.clear();
+    await navigate({ to: '/sign-in' });
+  };
+  return (
+    <Menu position="bottom-end">
+      <Menu.Target>
+        <ActionIcon aria-label={`Signed in as ${email}`} variant="default">
+          <IconUser size={16} />
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{email}</Menu.Label>
+        <Menu.Item component={Link} to="/settings">
+          Settings
+        </Menu.Item>
+        <Menu.Item onClick={() => void leave()}>Log out</Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
   );
 }

@@ -84,6 +84,6 @@ async fn what_is_no_page_stays_404() {
 async fn without_a_built_dashboard_the_first_page_says_so() {
     let app = TestApp::start().await;
     let page = app.anonymous().get("/").await.expect(200).text;
-    assert!(page.contains("web/dist"), "{page}");
+    assert!(page.contains("make run"), "{page}");
     app.anonymous().get("/webhooks").await.expect_error(404, "not_found");
 }

@@ -2,18 +2,15 @@
 import { Alert, Button, CopyButton, Group, Modal, Stack, Switch, Table, Text, TextInput, Title } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useDisclosure } from '@mantine/hooks';
-import { queryOptions, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
 
-import { Problem, type Schemas, api, got } from '../api/client';
-import { dateTime } from '../format/times';
-import { Empty, Loading, Refusal } from '../parts/state';
+import { Problem, type Schemas, api, got } from '../../api/client';
+import { webhooksQuery } from '../../api/webhooks';
+import { dateTime } from '../../format/times';
+import { Empty, Loading, Refusal } from '../../parts/state';
 
-const webhooksQuery = queryOptions({
-  queryKey: ['webhooks'],
-  queryFn: () => got(api.GET('/api/v1/webhooks', { params: { query: { limit: 200 } } })),
-});
-
-export function WebhooksPage() {
+export function WebhooksPage(): ReactNode {
   const webhooks = useQuery(webhooksQuery);
   const [making, { open, close }] = useDisclosure();
   return (

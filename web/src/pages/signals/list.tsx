@@ -1,10 +1,11 @@
 /** The signals, newest first, and what came of each on every strategy. */
 import { Badge, Button, Stack, Table, Text, Title } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
 
-import { type Schemas, api, got } from '../api/client';
-import { dateTime, duration, exactly } from '../format/times';
-import { Empty, Loading, Refusal } from '../parts/state';
+import { type Schemas, api, got } from '../../api/client';
+import { dateTime, duration, exactly } from '../../format/times';
+import { Empty, Loading, Refusal } from '../../parts/state';
 
 const PAGE = 50;
 
@@ -18,7 +19,7 @@ function useSignals() {
   });
 }
 
-export function SignalsPage() {
+export function SignalsPage(): ReactNode {
   const signals = useSignals();
   if (signals.isPending) {
     return <Loading />;

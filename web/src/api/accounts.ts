@@ -1,0 +1,28 @@
+/** The broker accounts of the signed-in user, and the brokers that there are. */
+import { queryOptions } from '@tanstack/react-query';
+
+import { api, got } from './client';
+
+export const accountsQuery = queryOptions({
+  queryKey: ['accounts'],
+  queryFn: () => got(api.GET('/api/v1/broker-accounts', { params: { query: { limit: 200 } } })),
+});
+
+export const accountQuery = (id: number) =>
+  queryOptions({
+    queryKey: ['accounts', id],
+    queryFn: () => got(api.GET('/api/v1/broker-accounts/{id}', { params: { path: { id } } })),
+  });
+
+/** What the broker says the account holds; asked of the broker at every call. */
+export const balanceQuery = (id: number) =>
+  queryOptions({
+    queryKey: ['accounts', id, 'balance'],
+    queryFn: () => got(api.GET('/api/v1/broker-accounts/{id}/balance', { params: { path: { id } } })),
+  });
+
+export const brokersQuery = queryOptions({
+  queryKey: ['brokers'],
+  staleTime: Infinity,
+  queryFn: () => got(api.GET('/api/v1/brokers')),
+});

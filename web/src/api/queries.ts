@@ -1,0 +1,22 @@
+/** What is known of the program's answers, once for the whole application. */
+import { QueryClient } from '@tanstack/react-query';
+
+import { Problem } from './client';
+import { meQuery } from './session';
+
+/** A refusal is an answer: asking again does not change it. */
+export const queries: QueryClient = new QueryClient({
+  defaultOptions: {
+    queries: { retry: false, staleTime: 1_000 },
+    mutations: { onError: noteSignOut },
+  },
+});
+
+queries.getQueryCache().config.onError = noteSignOut;
+
+/** A session that ended shows the sign-in page instead of a page of refusals. */
+function noteSignOut(error: Error): void {
+  if (error instanceof Problem && error.code === 'unauthenticated') {
+    queries.setQueryData(meQuery.queryKey, null);
+  }
+}

@@ -1,0 +1,36 @@
+/** What a broker says an account is worth. */
+import { Badge } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+
+import { balanceQuery } from '../../api/accounts';
+import { money } from '../../format/decimals';
+import { Facts } from '../../parts/facts';
+import { Section } from '../../parts/section';
+import { Loading, Refusal } from '../../parts/state';
+
+/** Prices move without an event. In milliseconds. */
+export const PACE = 5_000;
+
+export function Money({ id }: { id: number }) {
+  const balance = useQuery({ ...balanceQuery(id), refetchInterval: PACE });
+  const simulated = balance.data?.simulated === true && (
+    <Badge className="practice" title="A price that is made up went into the equity" variant="outline">
+      Simulated prices
+    </Badge>
+  );
+  return (
+    <Section beside={simulated} title="Balance">
+      {balance.isPending && <Loading />}
+      {balance.isError && <Refusal error={balance.error} retry={() => void balance.refetch()} />}
+      {balance.data !== undefined && (
+        <Facts
+          facts={[
+            ['Equity', `${money(balance.data.equity)} ${balance.data.currency}`],
+            ['Cash', `${money(balance.data.cash)} ${balance.data.currency}`],
+            ['Buying power', `${money(balance.data.buying_power)} ${balance.data.currency}`],
+          ]}
+        />
+      )}
+    </Section>
+  );
+}

@@ -1,0 +1,61 @@
+/** The broker accounts: what is in them, and the way out of the market. */
+import { Card, Group, Stack, Text, Title } from '@mantine/core';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+
+import { balanceQuery } from '../../api/accounts';
+import { type Schemas, api, got } from '../../api/client';
+import { money } from '../../format/decimals';
+import { Confirm } from '../../parts/confirm';
+import { To } from '../../parts/to';
+import { EnvironmentBadge, StatusBadge } from '../../parts/values';
+
+export function AccountsCard({ accounts }: { accounts: readonly Schemas['BrokerAccount'][] }) {
+  return (
+    <Card component="section" withBorder>
+      <Title mb="xs" order={2} size="h4">
+        Broker accounts
+      </Title>
+      {accounts.length === 0 && (
+        <To size="sm" to="/accounts">
+          Link one
+        </To>
+      )}
+      <Stack gap="sm">
+        {accounts.map((account) => (
+          <AccountRow account={account} key={account.id} />
+        ))}
+      </Stack>
+    </Card>
+  );
+}
+
+function AccountRow({ account }: { account: Schemas['BrokerAccount'] }) {
+  const balance = useQuery(balanceQuery(account.id));
+  const queries = useQueryClient();
+  const flatten = async () => {
+    await got(api.POST('/api/v1/broker-accounts/{id}/flatten', { params: { path: { id: account.id } } }));
+    await queries.invalidateQueries({ queryKey: ['positions'] });
+  };
+  return (
+    <Group justify="space-between">
+      <div>
+        <Group gap="xs">
+          <To fw={600} size="sm" to={`/accounts/${account.id}`}>
+            {account.label}
+          </To>
+          <EnvironmentBadge environment={account.environment} />
+          <StatusBadge status={account.status.state} />
+        </Group>
+        <Text size="sm">
+          {balance.data === undefined
+            ? (balance.error?.message ?? 'Asking the broker …')
+            : `${money(balance.data.equity)} ${balance.data.currency} equity, ${money(balance.data.buying_power)} buying power`}
+        </Text>
+      </div>
+      <Confirm about={account.label} act={flatten} confirm="Flatten the account" label="Flatten">
+        Cancels what works on {account.label} and exits every position that your strategies hold there, at the market.
+        Strategies stay active: the next alert may enter again. Pause them first if it should not.
+      </Confirm>
+    </Group>
+  );
+}

@@ -1,0 +1,32 @@
+/** What the address of the page says. Pages read it here and not from the router's own types, which are made of the pages. */
+import { useLocation, useNavigate } from '@tanstack/react-router';
+
+import { parseSearch } from '../format/search';
+
+/** The part of the path behind the page's list: 7 in `/webhooks/7`; not a number where it is none. */
+export function useIdInPath(): number {
+  return Number(useLocation().pathname.split('/')[2]);
+}
+
+export type Search<Name extends string> = Partial<Record<Name, string>>;
+export type Change<Name extends string> = Partial<Record<Name, string | undefined>>;
+
+/** The parts of the search by these names, and how to change some of them and keep the others. */
+export function useSearchParts<Name extends string>(
+  ...names: readonly Name[]
+): [Search<Name>, (change: Change<Name>) => void] {
+  const { pathname, searchStr } = useLocation();
+  const navigate = useNavigate();
+  const all = parseSearch(searchStr);
+  const known: Search<Name> = {};
+  for (const name of names) {
+    const value = all[name];
+    if (value !== undefined) {
+      known[name] = value;
+    }
+  }
+  const change = (parts: Change<Name>) => {
+    void navigate({ to: pathname, search: { ...known, ...parts } });
+  };
+  return [known, change];
+}

@@ -1,0 +1,154 @@
+/** Which rows of a list are shown. The choice stands in the page's address: it can be kept, sent and gone back to. */
+import { Button, Group, NativeSelect, TextInput } from '@mantine/core';
+import { useDebouncedCallback } from '@mantine/hooks';
+import { useQuery } from '@tanstack/react-query';
+
+import { accountsQuery } from '../api/accounts';
+import { strategiesQuery } from '../api/strategies';
+import { webhooksQuery } from '../api/webhooks';
+import { fromLocalInput, toLocalInput } from '../format/times';
+import type { Change, Search } from './address';
+
+export type Filter = 'webhook_id' | 'strategy_id' | 'broker_account_id' | 'symbol' | 'status' | 'since' | 'until';
+
+interface FiltersProps {
+  shown: readonly Filter[];
+  /** The values of `status` that there are. */
+  statuses?: readonly string[];
+  search: Search<Filter>;
+  change: (parts: Change<Filter | 'cursor'>) => void;
+}
+
+export function Filters({ shown, statuses = [], search, change }: FiltersProps) {
+  // Another choice begins at the first page again.
+  const choose = (parts: Change<Filter>) => {
+    change({ ...parts, cursor: undefined });
+  };
+  const typed = useDebouncedCallback((symbol: string) => {
+    choose({ symbol: symbol.trim() });
+  }, 300);
+  const has = (filter: Filter) => shown.includes(filter);
+  const chosen = shown.some((filter) => search[filter] !== undefined);
+  return (
+    <Group align="flex-end" component="search" gap="xs">
+      {has('webhook_id') && <OneWebhook choose={choose} value={search.webhook_id} />}
+      {has('strategy_id') && <OneStrategy choose={choose} value={search.strategy_id} />}
+      {has('broker_account_id') && <OneAccount choose={choose} value={search.broker_account_id} />}
+      {has('symbol') && (
+        <TextInput
+          defaultValue={search.symbol ?? ''}
+          key={search.symbol === undefined ? 'none' : 'some'}
+          label="Symbol"
+          onChange={(event) => {
+            typed(event.currentTarget.value);
+          }}
+          size="xs"
+          w={110}
+        />
+      )}
+      {has('status') && (
+        <Choice
+          all="Any status"
+          choices={statuses.map((status) => ({ value: status, label: status.replace('_', ' ') }))}
+          label="Status"
+          pick={(status) => {
+            choose({ status });
+          }}
+          value={search.status}
+        />
+      )}
+      {has('since') && <Moment choose={choose} name="since" value={search.since} />}
+      {has('until') && <Moment choose={choose} name="until" value={search.until} />}
+      {chosen && (
+        <Button
+          onClick={() => {
+            choose(Object.fromEntries(shown.map((filter) => [filter, undefined])));
+          }}
+          size="xs"
+          variant="subtle"
+        >
+          Clear filters
+        </Button>
+      )}
+    </Group>
+  );
+}
+
+interface ChoiceProps {
+  label: string;
+  all: string;
+  choices: readonly { value: string; label: string }[];
+  value: string | undefined;
+  pick: (value: string | undefined) => void;
+}
+
+function Choice({ label, all, choices, value, pick }: ChoiceProps) {
+  return (
+    <NativeSelect
+      data={[{ value: '', label: all }, ...choices]}
+      label={label}
+      onChange={(event) => {
+        pick(event.currentTarget.value);
+      }}
+      size="xs"
+      value={value ?? ''}
+    />
+  );
+}
+
+interface OneProps {
+  value: string | undefined;
+  choose: (parts: Change<Filter>) => void;
+}
+
+function OneWebhook({ value, choose }: OneProps) {
+  const webhooks = useQuery(webhooksQuery).data?.items ?? [];
+  const choices = webhooks.map(({ id, name }) => ({ value: String(id), label: name }));
+  const pick = (id: string | undefined) => {
+    choose({ webhook_id: id });
+  };
+  return <Choice all="All webhooks" choices={choices} label="Webhook" pick={pick} value={value} />;
+}
+
+function OneStrategy({ value, choose }: OneProps) {
+  const strategies = useQuery(strategiesQuery).data?.items ?? [];
+  const choices = strategies.map(({ id, name }) => ({ value: String(id), label: name }));
+  const pick = (id: string | undefined) => {
+    choose({ strategy_id: id });
+  };
+  return <Choice all="All strategies" choices={choices} label="Strategy" pick={pick} value={value} />;
+}
+
+function OneAccount({ value, choose }: OneProps) {
+  const accounts = useQuery(accountsQuery).data?.items ?? [];
+  const choices = accounts.map(({ id, label }) => ({ value: String(id), label }));
+  const pick = (id: string | undefined) => {
+    choose({ broker_account_id: id });
+  };
+  return <Choice all="All accounts" choices={choices} label="Broker account" pick={pick} value={value} />;
+}
+
+function Moment({ name, value, choose }: OneProps & { name: 'since' | 'until' }) {
+  return (
+    <TextInput
+      label={name === 'since' ? 'From (local time)' : 'To (local time)'}
+      onChange={(event) => {
+        choose({ [name]: fromLocalInput(event.currentTarget.value) });
+      }}
+      size="xs"
+      type="datetime-local"
+      value={toLocalInput(value)}
+    />
+  );
+}
+
+/** The ids and the rest of an address as the API takes them: what is no number is left out. */
+export function asFilter(search: Search<Filter | 'sort' | 'cursor'>) {
+  const { webhook_id, strategy_id, broker_account_id, ...rest } = search;
+  return { ...id('webhook_id', webhook_id), ...id('strategy_id', strategy_id), ...id('broker_account_id', broker_account_id), ...rest };
+}
+
+function id<Name extends string>(name: Name, text: string | undefined): Partial<Record<Name, number>> {
+  const number = Number(text);
+  return (Number.isSafeInteger(number) && number > 0 ? { [name]: number } : {}) as Partial<Record<Name, number>>;
+}

@@ -1,0 +1,119 @@
+/** A table of what a list of the API holds, one page at a time: the program pages, the browser never holds it all. */
+import { Button, Group, Table, UnstyledButton } from '@mantine/core';
+import type { UseQueryResult } from '@tanstack/react-query';
+import type { Key, ReactNode } from 'react';
+
+import { Empty, Loading, Refusal } from './state';
+
+export interface Column<Row> {
+  head: string;
+  /** Whether the cells are figures, which stand under each other. */
+  figure?: boolean;
+  /** The value of `sort` that orders by this column, and the one that reverses it. */
+  sorts?: readonly [string, string];
+  cell: (row: Row) => ReactNode;
+}
+
+interface ListProps<Row> {
+  /** What the table shows, for those who cannot see it. */
+  label: string;
+  query: UseQueryResult<{ items: Row[]; next_cursor: string | null }>;
+  columns: readonly Column<Row>[];
+  keyOf: (row: Row) => Key;
+  /** Said where there is no row at all. */
+  empty: ReactNode;
+  minWidth?: number;
+  /** Where on the list the page is, and how to go elsewhere; left out where the list is always short. */
+  paging?: { cursor: string | undefined; go: (cursor: string | undefined) => void };
+  sorting?: { sort: string | undefined; by: (sort: string) => void };
+}
+
+export function List<Row>(props: ListProps<Row>) {
+  const { query, empty, paging } = props;
+  if (query.isPending) {
+    return <Loading />;
+  }
+  if (query.isError && query.data === undefined) {
+    return <Refusal error={query.error} retry={() => void query.refetch()} />;
+  }
+  const { items, next_cursor: older } = query.data;
+  return (
+    <>
+      {query.isError && <Refusal error={query.error} retry={() => void query.refetch()} />}
+      {items.length === 0 ? <Empty>{older === null ? empty : 'Nothing on this page.'}</Empty> : <Rows {...props} rows={items} />}
+      {paging !== undefined && (paging.cursor !== undefined || older !== null) && (
+        <Group justify="flex-end">
+          <Button
+            disabled={paging.cursor === undefined}
+            onClick={() => {
+              paging.go(undefined);
+            }}
+            variant="default"
+          >
+            First page
+          </Button>
+          <Button
+            disabled={older === null}
+            onClick={() => {
+              paging.go(older ?? undefined);
+            }}
+            variant="default"
+          >
+            Next page
+          </Button>
+        </Group>
+      )}
+    </>
+  );
+}
+
+function Rows<Row>({ label, rows, columns, keyOf, minWidth = 700, sorting }: ListProps<Row> & { rows: readonly Row[] }) {
+  return (
+    <Table.ScrollContainer minWidth={minWidth}>
+      <Table aria-label={label} highlightOnHover verticalSpacing={6}>
+        <Table.Thead>
+          <Table.Tr>
+            {columns.map((column) => (
+              <Head column={column} key={column.head} sorting={sorting} />
+            ))}
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {rows.map((row) => (
+            <Table.Tr key={keyOf(row)}>
+              {columns.map((column) => (
+                <Table.Td className={column.figure === true ? 'figure' : undefined} key={column.head}>
+                  {column.cell(row)}
+                </Table.Td>
+              ))}
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </Table.ScrollContainer>
+  );
+}
+
+function Head<Row>({ column, sorting }: { column: Column<Row>; sorting: ListProps<Row>['sorting'] }) {
+  const { sorts } = column;
+  const shape = column.figure === true ? 'figure' : undefined;
+  if (sorts === undefined || sorting === undefined) {
+    return <Table.Th className={shape}>{column.head}</Table.Th>;
+  }
+  const [first, second] = sorts;
+  const { sort } = sorting;
+  const order = sort === first ? 'descending' : sort === second ? 'ascending' : undefined;
+  return (
+    <Table.Th aria-sort={order} className={shape}>
+      <UnstyledButton
+        fw={700}
+        fz="sm"
+        onClick={() => {
+          sorting.by(sort === first ? second : first);
+        }}
+      >
+        {column.head} {order === undefined ? '↕' : order === 'descending' ? '↓' : '↑'}
+      </UnstyledButton>
+    </Table.Th>
+  );
+}

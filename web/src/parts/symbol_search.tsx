@@ -1,0 +1,92 @@
+/** Finding what to trade among what a broker knows, with the rules of its orders. */
+import { Autocomplete, type AutocompleteProps, Group, Text } from '@mantine/core';
+import { useDebouncedValue, useUncontrolled } from '@mantine/hooks';
+import { keepPreviousData, queryOptions, useQuery } from '@tanstack/react-query';
+
+import { type Schemas, api, got } from '../api/client';
+import { grouped } from '../format/decimals';
+
+const FOUND = 12;
+
+const instrumentsQuery = (broker: string, query: string) =>
+  queryOptions({
+    queryKey: ['instruments', broker, query],
+    staleTime: Infinity,
+    placeholderData: keepPreviousData,
+    queryFn: () => got(api.GET('/api/v1/instruments', { params: { query: { broker, query, limit: FOUND } } })),
+  });
+
+type Inherited = 'label' | 'required' | 'error' | 'onFocus' | 'onBlur' | 'disabled';
+
+interface SymbolSearchProps extends Pick<AutocompleteProps, Inherited> {
+  /** At which broker: its name in requests. */
+  broker: string;
+  value?: string;
+  defaultValue?: string;
+  onChange?: (symbol: string) => void;
+}
+
+/** Any symbol may be written; the list helps to find one and shows its rules. */
+export function SymbolSearch({ broker, value, defaultValue, onChange, ...input }: SymbolSearchProps) {
+  const [text, setText] = useUncontrolled<string>({
+    finalValue: '',
+    ...(value !== undefined && { value }),
+    ...(defaultValue !== undefined && { defaultValue }),
+    ...(onChange !== undefined && { onChange }),
+  });
+  const written = text.trim().toUpperCase();
+  const [query] = useDebouncedValue(written, 150);
+  const instruments = useQuery(instrumentsQuery(broker, query));
+  const found = instruments.data?.items ?? [];
+  const chosen = found.find((one) => one.symbol === written);
+  const settled = query === written && !instruments.isFetching && instruments.isSuccess;
+  return (
+    <Autocomplete
+      comboboxProps={{ shadow: 'md' }}
+      data={found.map((one) => one.symbol)}
+      description={<Rules chosen={chosen} unknown={settled && written !== ''} />}
+      filter={({ options }) => options}
+      inputWrapperOrder={['label', 'input', 'description', 'error']}
+      label="Symbol"
+      maxDropdownHeight={320}
+      onChange={setText}
+      placeholder="ES, AAPL, BTC/USD …"
+      renderOption={({ option }) => <Option instrument={found.find((one) => one.symbol === option.value)} />}
+      value={text}
+      {...input}
+    />
+  );
+}
+
+function Option({ instrument }: { instrument: Schemas['Instrument'] | undefined }) {
+  if (instrument === undefined) {
+    return null;
+  }
+  return (
+    <div>
+      <Group gap="xs">
+        <Text fw={600} size="sm">
+          {instrument.symbol}
+        </Text>
+        <Text size="sm">{instrument.name}</Text>
+      </Group>
+      <Text className="rules" size="xs">
+        {rulesOf(instrument)}
+      </Text>
+    </div>
+  );
+}
+
+function Rules({ chosen, unknown }: { chosen: Schemas['Instrument'] | undefined; unknown: boolean }) {
+  if (chosen !== undefined) {
+    return `${chosen.name}. ${rulesOf(chosen)}`;
+  }
+  return unknown
+    ? 'Not in the broker’s list. You can still use it: what rules then apply is shown when it is saved.'
+    : 'Search by symbol or name.';
+}
+
+function rulesOf(instrument: Schemas['Instrument']): string {
+  const { exchange, currency, tick_size: tick, multiplier, lot_size: lot } = instrument;
+  return `${exchange} · tick ${grouped(tick)} · ${grouped(multiplier)} ${currency} a point · lot ${grouped(lot)}`;
+}
