@@ -11,7 +11,15 @@ import { createRoot } from 'react-dom/client';
 import { queries } from './api/queries';
 import { router } from './router';
 
-const theme = createTheme({ primaryColor: 'cyan', primaryShade: { light: 9, dark: 8 }, defaultRadius: 'sm' });
+const theme = createTheme({
+  primaryColor: 'cyan',
+  primaryShade: 9,
+  defaultRadius: 'sm',
+  components: {
+    // A table that is wider than its place is scrolled by the keyboard too.
+    TableScrollContainer: { defaultProps: { scrollAreaProps: { viewportProps: { tabIndex: 0 } } } },
+  },
+});
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="style-nonce"]')?.content ?? '';
 // What keeps a page still behind a dialog adds a style of its own.
 setNonce(nonce);

@@ -3,6 +3,7 @@ import { SimpleGrid, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 
 import { type Schemas, api, got } from '../../api/client';
+import { positionsOf } from '../../api/positions';
 import { type Column, List } from '../../parts/list';
 import { useNames } from '../../parts/names';
 import { Section } from '../../parts/section';
@@ -63,9 +64,7 @@ function AtBroker({ id }: { id: number }) {
 function OfStrategies({ id }: { id: number }) {
   const names = useNames();
   const positions = useQuery({
-    queryKey: ['positions', 'of account', id],
-    refetchInterval: PACE,
-    queryFn: () => got(api.GET('/api/v1/positions', { params: { query: { broker_account_id: id, limit: 200 } } })),
+    ...positionsOf({ broker_account_id: id, limit: 200 }),
     select: ({ items, next_cursor }) => ({ items: items.filter(({ side }) => side !== 'flat'), next_cursor }),
   });
   const strategy: Column<Schemas['Position']> = {

@@ -2,7 +2,8 @@
 import { Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 
-import { type Schemas, api, got } from '../../api/client';
+import type { Schemas } from '../../api/client';
+import { positionsOf } from '../../api/positions';
 import { grouped, money } from '../../format/decimals';
 import { type Fact, Facts } from '../../parts/facts';
 import { FlattenStrategy } from '../../parts/flatten';
@@ -14,12 +15,7 @@ import { AccountName, Held } from './cells';
 
 export function Holding({ strategy }: { strategy: Schemas['StrategyDetail'] }) {
   const { id, symbol } = strategy;
-  const positions = useQuery({
-    queryKey: ['positions', 'of strategy', id],
-    // Prices move without an event.
-    refetchInterval: 5_000,
-    queryFn: () => got(api.GET('/api/v1/positions', { params: { query: { strategy_id: id, symbol } } })),
-  });
+  const positions = useQuery(positionsOf({ strategy_id: id, symbol }));
   const position = positions.data?.items[0];
   const held = position ?? strategy.position;
   return (

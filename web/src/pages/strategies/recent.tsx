@@ -1,7 +1,9 @@
 /** The latest that came to a strategy, and what it ordered. */
 import { useQuery } from '@tanstack/react-query';
 
-import { type Schemas, api, got } from '../../api/client';
+import type { Schemas } from '../../api/client';
+import { signalsQuery } from '../../api/signals';
+import { ordersQuery } from '../../api/trades';
 import { type Column, List } from '../../parts/list';
 import { Section } from '../../parts/section';
 import { To } from '../../parts/to';
@@ -11,10 +13,7 @@ import { When } from '../../parts/zone';
 const LATEST = 10;
 
 export function RecentSignals({ id }: { id: number }) {
-  const signals = useQuery({
-    queryKey: ['signals', 'of strategy', id],
-    queryFn: () => got(api.GET('/api/v1/signals', { params: { query: { strategy_id: id, limit: LATEST } } })),
-  });
+  const signals = useQuery(signalsQuery({ strategy_id: id, limit: LATEST }));
   const of = (signal: Schemas['Signal']) => signal.strategies.find(({ strategy_id }) => strategy_id === id) ?? signal;
   const columns: Column<Schemas['Signal']>[] = [
     { head: 'Received', cell: ({ id: signal, received_at }) => <ToSignal at={received_at} signal={signal} /> },
@@ -44,10 +43,7 @@ export function RecentSignals({ id }: { id: number }) {
 }
 
 export function RecentOrders({ id }: { id: number }) {
-  const orders = useQuery({
-    queryKey: ['orders', 'of strategy', id],
-    queryFn: () => got(api.GET('/api/v1/orders', { params: { query: { strategy_id: id, limit: LATEST } } })),
-  });
+  const orders = useQuery(ordersQuery({ strategy_id: id, limit: LATEST }));
   const columns: Column<Schemas['Order']>[] = [
     { head: 'Planned', cell: ({ signal_id, planned_at }) => <ToSignal at={planned_at} signal={signal_id} /> },
     {
