@@ -17,6 +17,8 @@ const theme = createTheme({
   defaultRadius: 'sm',
   components: {
     // A table that is wider than its place is scrolled by the keyboard too.
+    // A dialog's head is no second banner of the page.
+    Modal: { defaultProps: { closeButtonProps: { 'aria-label': 'Close' }, attributes: { header: { role: 'none' } } } },
     TableScrollContainer: { defaultProps: { scrollAreaProps: { viewportProps: { tabIndex: 0 } } } },
   },
 });

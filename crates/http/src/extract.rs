@@ -168,7 +168,7 @@ fn read_cursor(text: &str) -> Result<i64, ApiError> {
 /// Part of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ListOf<T> {
-    /// The rows, newest first.
+    /// The rows, newest first where nothing else is asked for.
     pub items: Vec<T>,
     /// The `cursor` of the next page; null at the end.
     #[schema(required = true)]
@@ -178,14 +178,19 @@ pub struct ListOf<T> {
 impl<T> ListOf<T> {
     /// A page of the store, each row shown by `view`.
     pub fn of<R>(page: Page<R>, view: impl FnMut(R) -> T) -> Self {
-        let next_cursor = page.next.map(write_cursor);
-        Self { items: page.items.into_iter().map(view).collect(), next_cursor }
+        Self::from(page.map(view))
     }
 
     /// A whole list that is never split into pages.
     #[must_use]
     pub fn whole(items: Vec<T>) -> Self {
         Self { items, next_cursor: None }
+    }
+}
+
+impl<T> From<Page<T>> for ListOf<T> {
+    fn from(page: Page<T>) -> Self {
+        Self { items: page.items, next_cursor: page.next.map(write_cursor) }
     }
 }
 

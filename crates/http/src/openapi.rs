@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::AppState;
 use crate::api::format::DecimalText;
+use crate::api::trade_filter::SortWord;
 use crate::error::ErrorBody;
 
 /// The receiver's route as the router has it: it shares its path with the API's webhooks by id.
@@ -24,14 +25,14 @@ pub(crate) const RECEIVER_ROUTE: &str = "/api/v1/webhooks/{id}";
     info(
         title = "Atomik",
         description = "Turns alerts into broker orders: exactly once, in order, never more than the position allows.\n\n\
-            Decimals are strings, times are RFC 3339 in UTC, lists are newest first. Errors are `{detail, code, fields?}`; \
+            Decimals are strings, times are RFC 3339 in UTC, lists are newest first where nothing else is asked for. Errors are `{detail, code, fields?}`; \
             `GET /api/v1/codes` explains every code. What belongs to somebody else is 404.",
         license(name = "MIT OR Apache-2.0"),
     ),
     security(("bearer" = []), ("session" = [])),
     modifiers(&SecuritySchemes),
     paths(receive),
-    components(schemas(ErrorBody)),
+    components(schemas(ErrorBody, SortWord)),
     tags(
         (name = "receiver", description = "Where alerts go. No sign-in: the URL and its secret are the key."),
         (name = "sign-in", description = "Registration, sessions, API keys."),

@@ -141,6 +141,8 @@ async fn orders_fills_and_positions_can_be_filtered() {
         assert_eq!(count("broker_account_id=999999".to_owned()).await, 0, "{list}");
         assert_eq!(count("since=2000-01-01T00:00:00Z".to_owned()).await, 2, "{list}");
         assert_eq!(count("since=2999-01-01T00:00:00Z".to_owned()).await, 0, "{list}");
+        assert_eq!(count("until=2999-01-01T00:00:00Z".to_owned()).await, 2, "{list}");
+        assert_eq!(count("until=2000-01-01T00:00:00Z".to_owned()).await, 0, "{list}");
     }
     let (_, filled) = client.get("/api/v1/orders?status=filled").await;
     assert_eq!(filled["items"].as_array().unwrap().len(), 2);
@@ -236,6 +238,29 @@ async fn signals_can_be_filtered_by_webhook_and_strategy() {
 }
 
 #[tokio::test]
+async fn lists_begin_with_the_newest_or_the_oldest() {
+    let (app, client) = app_and_trader().await;
+    let (webhook, account) = (client.webhook("one").await, client.paper_account().await);
+    client.strategy(&webhook, &account, json!({})).await;
+    for action in ["BUY", "SELL"] {
+        accepted(&app, &webhook, json!({"action": action})).await;
+        client.settled_signal().await;
+    }
+    let cases = [("signals", "action"), ("orders", "side"), ("fills", "side")];
+    for (list, word) in cases {
+        for (sort, wanted) in [("newest", ["sell", "buy"]), ("oldest", ["buy", "sell"])] {
+            let path = format!("/api/v1/{list}?sort={sort}&limit=1");
+            let (_, first) = client.get(&path).await;
+            let cursor = first["next_cursor"].as_str().unwrap();
+            let (_, second) = client.get(&format!("{path}&cursor={cursor}")).await;
+            let found = [&first["items"][0][word], &second["items"][0][word]];
+            assert_eq!(found, wanted.map(|word| json!(word)).each_ref(), "{path}");
+            assert_eq!(second["next_cursor"], Value::Null, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn one_order_is_found_by_its_client_order_id() {
     let (app, client) = app_and_trader().await;
     let (webhook, account) = (client.webhook("one").await, client.paper_account().await);
@@ -258,6 +283,8 @@ async fn one_order_is_found_by_its_client_order_id() {
 #[case("orders", "strategy_id=x&since=yesterday&status=done", &["since", "status", "strategy_id"])]
 #[case("fills", "broker_account_id=", &["broker_account_id"])]
 #[case("fills", "since=2026-03-20", &["since"])]
+#[case("orders.csv", "status=done&until=tomorrow", &["status", "until"])]
+#[case("signals", "sort=Oldest", &["sort"])]
 #[case("positions", "symbol=%24", &["symbol"])]
 #[case("positions", "limit=201", &["limit"])]
 #[case("signals", "cursor=zz", &["cursor"])]

@@ -111,11 +111,15 @@ pub struct TradeFilter {
     pub symbol: Option<Symbol>,
     /// Not before this moment.
     pub since: Option<UnixMicros>,
+    /// Before this moment.
+    pub until: Option<UnixMicros>,
     /// In one status (orders only).
     pub status: Option<OrderStatus>,
     /// Whose strategy that most needs a look stands so (signals only); `Skipped` finds those that no strategy was active
     /// for, too.
     pub outcome: Option<OutcomeStatus>,
+    /// Whether the list begins with the oldest row instead of the newest.
+    pub oldest_first: bool,
 }
 
 /// Reads what happened.

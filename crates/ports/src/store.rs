@@ -43,20 +43,27 @@ pub enum StoreError {
 /// The most rows one page may have.
 pub const MAX_PAGE: u32 = 200;
 
-/// Which part of a list is wanted. Lists are newest first.
+/// Which part of a list is wanted. Lists are newest first, where nothing else is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest {
     /// How many rows, 1 to [`MAX_PAGE`].
     pub limit: u32,
-    /// Only rows with a smaller key than this: where the last page ended.
+    /// Only rows with a smaller key than this (a greater one in a list that is oldest first): where the last page ended.
     pub before: Option<i64>,
 }
 
 /// Part of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The rows, newest first.
+    /// The rows, in the list's order.
     pub items: Vec<T>,
     /// Where the next page starts; `None` at the end.
     pub next: Option<i64>,
+}
+
+impl<T> Page<T> {
+    /// The page with every row made into something else.
+    pub fn map<U>(self, into: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(into).collect(), next: self.next }
+    }
 }

@@ -338,17 +338,23 @@ async fn a_search_by_outcome_goes_back_a_bounded_way_at_a_time() {
     let entries = [pending, signal(&alice)].map(|new| Entry::Signal(Box::new(new)));
     store.commit(entries.into(), START).await.unwrap();
     move_ahead(dir.path(), 1_000).await;
-    let wanted = TradeFilter { outcome: Some(OutcomeStatus::Pending), ..TradeFilter::default() };
-    let (mut page, mut pages) = (FIRST, Vec::new());
-    loop {
-        let read = store.signals(alice.user.id, &wanted, page).await.unwrap();
-        pages.push(read.items.len());
-        page.before = read.next;
-        if page.before.is_none() {
-            break;
+    for (status, oldest_first) in [(OutcomeStatus::Pending, false), (OutcomeStatus::Skipped, true)] {
+        let wanted = TradeFilter { outcome: Some(status), oldest_first, ..TradeFilter::default() };
+        let (mut page, mut pages) = (FIRST, Vec::new());
+        loop {
+            let read = store.signals(alice.user.id, &wanted, page).await.unwrap();
+            pages.push(read.items.len());
+            page.before = read.next;
+            if page.before.is_none() {
+                break;
+            }
         }
+        assert_eq!(
+            (pages[0], pages.iter().sum::<usize>()),
+            (0, 1),
+            "an empty page is not the end: {pages:?}"
+        );
     }
-    assert_eq!(pages, [0, 1], "an empty page is not the end");
     let all = store.signals(alice.user.id, &TradeFilter::default(), FIRST).await.unwrap();
     assert_eq!((all.items.len(), all.next), (2, None), "without it, everything is found at once");
 }

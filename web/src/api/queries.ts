@@ -4,11 +4,14 @@ import { QueryClient } from '@tanstack/react-query';
 import { Problem } from './client';
 import { meQuery } from './session';
 
-/** A refusal is an answer: asking again does not change it. */
+/**
+ * A refusal is an answer: asking again does not change it. Without a network a request fails at once: none is kept back
+ * to be sent when the network returns, because an order is not to leave when nobody expects it any more.
+ */
 export const queries: QueryClient = new QueryClient({
   defaultOptions: {
-    queries: { retry: false, staleTime: 1_000 },
-    mutations: { onError: noteSignOut },
+    queries: { retry: false, staleTime: 1_000, networkMode: 'always' },
+    mutations: { onError: noteSignOut, networkMode: 'always' },
   },
 });
 

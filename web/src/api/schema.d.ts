@@ -340,8 +340,29 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Your fills, newest first */
+        /** Your fills */
         get: operations["list_fills"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/fills.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Your fills as a CSV file
+         * @description The fields of `/fills` by their names, at most 100,000 rows: the file ends there, and `since` and `until` divide what
+         *     is more. Text that a spreadsheet would take for a formula starts with an apostrophe.
+         */
+        get: operations["export_fills"];
         put?: never;
         post?: never;
         delete?: never;
@@ -490,8 +511,29 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Your orders, newest first */
+        /** Your orders */
         get: operations["list_orders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Your orders as a CSV file
+         * @description The fields of `/orders` by their names, at most 100,000 rows: the file ends there, and `since` and `until` divide what
+         *     is more. Text that a spreadsheet would take for a formula starts with an apostrophe.
+         */
+        get: operations["export_orders"];
         put?: never;
         post?: never;
         delete?: never;
@@ -573,6 +615,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/positions.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Your strategies' positions as a CSV file
+         * @description The fields of `/positions` by their names, at most 100,000 rows: the file ends there. Text that a spreadsheet would take
+         *     for a formula starts with an apostrophe.
+         */
+        get: operations["export_positions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/signals": {
         parameters: {
             query?: never;
@@ -580,7 +643,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Your signals, newest first, each with all that came of it */
+        /** Your signals, each with all that came of it */
         get: operations["list_signals"];
         put?: never;
         post?: never;
@@ -1420,7 +1483,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_AccountPosition: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /** @description The broker's average price. */
                 avg_price: string;
@@ -1438,7 +1501,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_ApiKey: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /**
                  * Format: date-time
@@ -1463,7 +1526,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_Broker: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /** @description Its name in requests: `paper`. */
                 broker: string;
@@ -1483,7 +1546,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_BrokerAccount: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /** @description At which broker. */
                 broker: string;
@@ -1511,7 +1574,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_CodeExplanation: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /**
                  * @description Its stable text.
@@ -1528,7 +1591,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_Delivery: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /** @description What became of it. */
                 code: components["schemas"]["Code"];
@@ -1574,7 +1637,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_EquityPoint: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /**
                  * Format: date-time
@@ -1600,7 +1663,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_Fill: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /**
                  * Format: int64
@@ -1658,7 +1721,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_Halt: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /**
                  * Format: date-time
@@ -1695,7 +1758,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_Instrument: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /**
                  * @description `future`, `equity` or `crypto`.
@@ -1724,7 +1787,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_Order: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /**
                  * Format: date-time
@@ -1811,7 +1874,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_Position: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /** @description The average price of what is held; 0 when flat. */
                 avg_price: string;
@@ -1861,7 +1924,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_Session: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /**
                  * Format: date-time
@@ -1893,7 +1956,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_Signal: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /** @description Which way it points. */
                 action: components["schemas"]["Action"];
@@ -1945,7 +2008,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_Strategy: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /** @description Whether it runs. */
                 active: boolean;
@@ -1992,7 +2055,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_User: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /**
                  * Format: date-time
@@ -2029,7 +2092,7 @@ export interface components {
         };
         /** @description Part of a list. */
         ListOf_Webhook: {
-            /** @description The rows, newest first. */
+            /** @description The rows, newest first where nothing else is asked for. */
             items: {
                 /** @description Whether it accepts anything. */
                 active: boolean;
@@ -2505,6 +2568,11 @@ export interface components {
         };
         /** @enum {string} */
         SignalSource: "alert" | "flatten";
+        /**
+         * @description Which rows of a list come first.
+         * @enum {string}
+         */
+        Sort: "newest" | "oldest";
         /** @description A strategy: what a webhook's signals do on one broker account. */
         Strategy: {
             /** @description Whether it runs. */
@@ -4103,6 +4171,10 @@ export interface operations {
                 symbol?: string;
                 /** @description Only those not before this moment, RFC 3339. */
                 since?: string;
+                /** @description Only those before this moment, RFC 3339. */
+                until?: string;
+                /** @description Which come first: `newest` or `oldest`; `newest` where it is not given. A cursor goes on with the same order. */
+                sort?: components["schemas"]["Sort"];
                 /** @description How many rows, 1 to 200; 50 where it is not given. */
                 limit?: number;
                 /** @description The `next_cursor` of the page before; opaque. */
@@ -4121,6 +4193,68 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListOf_Fill"];
+                };
+            };
+            /** @description Nobody is signed in (`unauthenticated`). */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request is wrong (`invalid_request`); `fields` says where. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The store cannot be reached (`store_unavailable`). */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    export_fills: {
+        parameters: {
+            query?: {
+                /** @description Only those of one strategy. */
+                strategy_id?: number;
+                /** @description Only those of one broker account. */
+                broker_account_id?: number;
+                /** @description Only those in one symbol, in any case. */
+                symbol?: string;
+                /** @description Only those not before this moment, RFC 3339. */
+                since?: string;
+                /** @description Only those before this moment, RFC 3339. */
+                until?: string;
+                /** @description Which come first: `newest` or `oldest`; `newest` where it is not given. A cursor goes on with the same order. */
+                sort?: components["schemas"]["Sort"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    /** @description How many rows a file has at most. */
+                    "X-Row-Limit"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
             /** @description Nobody is signed in (`unauthenticated`). */
@@ -4608,6 +4742,10 @@ export interface operations {
                 symbol?: string;
                 /** @description Only those not before this moment, RFC 3339. */
                 since?: string;
+                /** @description Only those before this moment, RFC 3339. */
+                until?: string;
+                /** @description Which come first: `newest` or `oldest`; `newest` where it is not given. A cursor goes on with the same order. */
+                sort?: components["schemas"]["Sort"];
                 /** @description Only those in one status. */
                 status?: components["schemas"]["OrderStatus"];
                 /** @description How many rows, 1 to 200; 50 where it is not given. */
@@ -4628,6 +4766,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListOf_Order"];
+                };
+            };
+            /** @description Nobody is signed in (`unauthenticated`). */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request is wrong (`invalid_request`); `fields` says where. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The store cannot be reached (`store_unavailable`). */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    export_orders: {
+        parameters: {
+            query?: {
+                /** @description Only those of one strategy. */
+                strategy_id?: number;
+                /** @description Only those of one broker account. */
+                broker_account_id?: number;
+                /** @description Only those in one symbol, in any case. */
+                symbol?: string;
+                /** @description Only those not before this moment, RFC 3339. */
+                since?: string;
+                /** @description Only those before this moment, RFC 3339. */
+                until?: string;
+                /** @description Which come first: `newest` or `oldest`; `newest` where it is not given. A cursor goes on with the same order. */
+                sort?: components["schemas"]["Sort"];
+                /** @description Only those in one status. */
+                status?: components["schemas"]["OrderStatus"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    /** @description How many rows a file has at most. */
+                    "X-Row-Limit"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
             /** @description Nobody is signed in (`unauthenticated`). */
@@ -4811,6 +5013,10 @@ export interface operations {
                 symbol?: string;
                 /** @description Only those not before this moment, RFC 3339. */
                 since?: string;
+                /** @description Only those before this moment, RFC 3339. */
+                until?: string;
+                /** @description Which come first: `newest` or `oldest`; `newest` where it is not given. A cursor goes on with the same order. */
+                sort?: components["schemas"]["Sort"];
                 /** @description How many rows, 1 to 200; 50 where it is not given. */
                 limit?: number;
                 /** @description The `next_cursor` of the page before; opaque. */
@@ -4860,6 +5066,68 @@ export interface operations {
             };
         };
     };
+    export_positions: {
+        parameters: {
+            query?: {
+                /** @description Only those of one strategy. */
+                strategy_id?: number;
+                /** @description Only those of one broker account. */
+                broker_account_id?: number;
+                /** @description Only those in one symbol, in any case. */
+                symbol?: string;
+                /** @description Only those not before this moment, RFC 3339. */
+                since?: string;
+                /** @description Only those before this moment, RFC 3339. */
+                until?: string;
+                /** @description Which come first: `newest` or `oldest`; `newest` where it is not given. A cursor goes on with the same order. */
+                sort?: components["schemas"]["Sort"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    /** @description How many rows a file has at most. */
+                    "X-Row-Limit"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description Nobody is signed in (`unauthenticated`). */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request is wrong (`invalid_request`); `fields` says where. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The store cannot be reached (`store_unavailable`). */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     list_signals: {
         parameters: {
             query?: {
@@ -4871,6 +5139,10 @@ export interface operations {
                 symbol?: string;
                 /** @description Only those not before this moment, RFC 3339. */
                 since?: string;
+                /** @description Only those before this moment, RFC 3339. */
+                until?: string;
+                /** @description Which come first: `newest` or `oldest`; `newest` where it is not given. A cursor goes on with the same order. */
+                sort?: components["schemas"]["Sort"];
                 /** @description Only those of one webhook. */
                 webhook_id?: number;
                 /**

@@ -1,11 +1,20 @@
 /** What the address of the page says. Pages read it here and not from the router's own types, which are made of the pages. */
 import { useLocation, useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
 
 import { parseSearch } from '../format/search';
 
-/** The part of the path behind the page's list: 7 in `/webhooks/7`; not a number where it is none. */
+/**
+ * The part of the path behind the page's list: 7 in `/webhooks/7`; not a number where it is none. The address changes
+ * before the page does: while another page is on its way, this one keeps its own.
+ */
 export function useIdInPath(): number {
-  return Number(useLocation().pathname.split('/')[2]);
+  const [, list, id] = useLocation().pathname.split('/');
+  const [own, keep] = useState({ list, id });
+  if (list === own.list && id !== undefined && id !== own.id) {
+    keep({ list, id });
+  }
+  return Number(own.id);
 }
 
 export type Search<Name extends string> = Partial<Record<Name, string>>;

@@ -1,5 +1,5 @@
 /** A part of a page under its own heading. */
-import { Card, Group, Title } from '@mantine/core';
+import { Card, Group, Stack, Title } from '@mantine/core';
 import type { ReactNode } from 'react';
 
 interface SectionProps {
@@ -18,7 +18,7 @@ export function Section({ title, beside, children }: SectionProps) {
         </Title>
         {beside}
       </Group>
-      {children}
+      <Stack gap="sm">{children}</Stack>
     </Card>
   );
 }

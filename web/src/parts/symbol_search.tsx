@@ -6,7 +6,8 @@ import { keepPreviousData, queryOptions, useQuery } from '@tanstack/react-query'
 import { type Schemas, api, got } from '../api/client';
 import { grouped } from '../format/decimals';
 
-const FOUND = 12;
+/** Few enough to see at once, without scrolling. */
+const FOUND = 8;
 
 const instrumentsQuery = (broker: string, query: string) =>
   queryOptions({
@@ -42,17 +43,17 @@ export function SymbolSearch({ broker, value, defaultValue, onChange, ...input }
   const settled = query === written && !instruments.isFetching && instruments.isSuccess;
   return (
     <Autocomplete
-      comboboxProps={{ shadow: 'md' }}
+      comboboxProps={{ shadow: 'md', withinPortal: false }}
       data={found.map((one) => one.symbol)}
       description={<Rules chosen={chosen} unknown={settled && written !== ''} />}
       filter={({ options }) => options}
       inputWrapperOrder={['label', 'input', 'description', 'error']}
       label="Symbol"
-      maxDropdownHeight={320}
       onChange={setText}
       placeholder="ES, AAPL, BTC/USD …"
       renderOption={({ option }) => <Option instrument={found.find((one) => one.symbol === option.value)} />}
       value={text}
+      withScrollArea={false}
       {...input}
     />
   );
@@ -70,7 +71,7 @@ function Option({ instrument }: { instrument: Schemas['Instrument'] | undefined 
         </Text>
         <Text size="sm">{instrument.name}</Text>
       </Group>
-      <Text className="rules" size="xs">
+      <Text size="xs">
         {rulesOf(instrument)}
       </Text>
     </div>

@@ -1,7 +1,9 @@
 //! Fills.
 
 use atomik_domain::order::PriceSource;
-use atomik_domain::{Fill, Side};
+use atomik_domain::{Fill, Side, UserId};
+use atomik_ports::history::TradeFilter;
+use atomik_ports::{Page, PageRequest};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -10,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::AppState;
+use crate::api::exports::Listed;
 use crate::api::format::{PriceSourceWord, SideWord};
 use crate::api::refusals::ListRefusals;
 use crate::api::trade_filter::TradeQuery;
@@ -94,7 +97,39 @@ impl From<(i64, &Fill)> for FillView {
     }
 }
 
-/// Your fills, newest first
+impl Listed for FillView {
+    const LIST: &'static str = "fills";
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "exec_id",
+        "client_order_id",
+        "signal_id",
+        "strategy_id",
+        "broker_account_id",
+        "symbol",
+        "side",
+        "last_qty",
+        "last_price",
+        "price_source",
+        "simulated",
+        "commission",
+        "realized_profit",
+        "traded_at",
+        "recorded_at",
+    ];
+
+    async fn page(
+        state: &AppState,
+        user_id: UserId,
+        filter: &TradeFilter,
+        page: PageRequest,
+    ) -> ApiResult<Page<Self>> {
+        let fills = state.store.fills(user_id, filter, page).await?;
+        Ok(fills.map(|(id, fill)| Self::from((id, &fill))))
+    }
+}
+
+/// Your fills
 #[utoipa::path(
     get,
     path = "/fills",
@@ -108,6 +143,5 @@ async fn list_fills(
     ApiQuery(trade): ApiQuery<TradeQuery>,
     Paging(page): Paging,
 ) -> ApiResult<Json<ListOf<FillView>>> {
-    let fills = state.store.fills(current.user.id, &trade.read()?, page).await?;
-    Ok(Json(ListOf::of(fills, |(id, fill)| FillView::from((id, &fill)))))
+    Ok(Json(ListOf::from(FillView::page(&state, current.user.id, &trade.read()?, page).await?)))
 }

@@ -12,6 +12,7 @@ pub mod codes;
 pub mod deliveries;
 pub mod equity;
 pub mod explain;
+pub mod exports;
 pub mod fills;
 pub mod flatten;
 pub mod format;
@@ -44,6 +45,7 @@ fn resources() -> OpenApiRouter<AppState> {
         .merge(deliveries::routes())
         .merge(equity::routes())
         .merge(explain::routes())
+        .merge(exports::routes())
         .merge(fills::routes())
         .merge(flatten::routes())
         .merge(halts::routes())

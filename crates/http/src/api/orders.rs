@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use atomik_domain::{ClientOrderId, Order, OrderStatus, OrderType, Side, TimeInForce};
+use atomik_domain::{ClientOrderId, Order, OrderStatus, OrderType, Side, TimeInForce, UserId};
+use atomik_ports::history::TradeFilter;
+use atomik_ports::{Page, PageRequest};
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
@@ -11,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::AppState;
+use crate::api::exports::Listed;
 use crate::api::format::{OrderStatusWord, OrderTypeWord, SideWord, TimeInForceWord, optional_time};
 use crate::api::refusals::{ListRefusals, ReadRefusals};
 use crate::api::trade_filter::{StatusQuery, TradeQuery};
@@ -124,6 +127,48 @@ impl From<&Order> for OrderView {
     }
 }
 
+impl Listed for OrderView {
+    const LIST: &'static str = "orders";
+    const COLUMNS: &'static [&'static str] = &[
+        "client_order_id",
+        "venue_order_id",
+        "signal_id",
+        "strategy_id",
+        "broker_account_id",
+        "leg",
+        "symbol",
+        "side",
+        "order_type",
+        "time_in_force",
+        "order_qty",
+        "filled_qty",
+        "leaves_qty",
+        "limit_price",
+        "stop_price",
+        "reference_price",
+        "avg_price",
+        "slippage",
+        "reduce_only",
+        "status",
+        "reason",
+        "planned_at",
+        "sent_at",
+        "acknowledged_at",
+        "filled_at",
+        "updated_at",
+    ];
+
+    async fn page(
+        state: &AppState,
+        user_id: UserId,
+        filter: &TradeFilter,
+        page: PageRequest,
+    ) -> ApiResult<Page<Self>> {
+        let orders = state.store.orders(user_id, filter, page).await?;
+        Ok(orders.map(|order| Self::from(&order)))
+    }
+}
+
 /// A buyer is worse off above the alert's price, a seller below it.
 fn slippage(order: &Order) -> Option<String> {
     let (filled, alert) = (order.avg_price?, order.request.reference_price?);
@@ -134,7 +179,7 @@ fn slippage(order: &Order) -> Option<String> {
     Some(worse.to_string())
 }
 
-/// Your orders, newest first
+/// Your orders
 #[utoipa::path(
     get,
     path = "/orders",
@@ -149,8 +194,8 @@ async fn list_orders(
     ApiQuery(status): ApiQuery<StatusQuery>,
     Paging(page): Paging,
 ) -> ApiResult<Json<ListOf<OrderView>>> {
-    let orders = state.store.orders(current.user.id, &status.read_with(&trade)?, page).await?;
-    Ok(Json(ListOf::of(orders, |order| OrderView::from(&order))))
+    let filter = status.read_with(&trade)?;
+    Ok(Json(ListOf::from(OrderView::page(&state, current.user.id, &filter, page).await?)))
 }
 
 /// One order

@@ -1,8 +1,10 @@
 //! Positions of strategies, from their own fills.
 
-use atomik_domain::{Amount, PositionSide};
+use atomik_domain::{Amount, PositionSide, UserId};
 use atomik_engine::{LaneKey, Mark};
+use atomik_ports::history::TradeFilter;
 use atomik_ports::journal::PositionRecord;
+use atomik_ports::{Page, PageRequest};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -11,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::AppState;
+use crate::api::exports::Listed;
 use crate::api::format::PositionSideWord;
 use crate::api::refusals::ListRefusals;
 use crate::api::trade_filter::TradeQuery;
@@ -104,6 +107,39 @@ impl From<&PositionRecord> for PositionView {
     }
 }
 
+impl Listed for PositionView {
+    const LIST: &'static str = "positions";
+    const COLUMNS: &'static [&'static str] = &[
+        "strategy_id",
+        "broker_account_id",
+        "symbol",
+        "side",
+        "net_qty",
+        "avg_price",
+        "realized_profit",
+        "commission",
+        "unrealized_profit",
+        "mark_price",
+        "marked_at",
+        "simulated",
+        "currency",
+        "multiplier",
+        "updated_at",
+    ];
+
+    async fn page(
+        state: &AppState,
+        user_id: UserId,
+        filter: &TradeFilter,
+        page: PageRequest,
+    ) -> ApiResult<Page<Self>> {
+        let positions = state.store.positions(user_id, filter, page).await?;
+        let open = positions.items.iter().filter(|record| !record.position.net_qty.is_zero());
+        let marks = state.engine.marks(open.map(place).collect()).await;
+        Ok(positions.map(|record| Self::marked(&record, marks.get(&place(&record)))))
+    }
+}
+
 /// Your strategies' positions, flat ones too
 ///
 /// One row a strategy and symbol. What a broker account holds in all is at
@@ -122,10 +158,7 @@ async fn list_positions(
     ApiQuery(trade): ApiQuery<TradeQuery>,
     Paging(page): Paging,
 ) -> ApiResult<Json<ListOf<PositionView>>> {
-    let positions = state.store.positions(current.user.id, &trade.read()?, page).await?;
-    let open = positions.items.iter().filter(|record| !record.position.net_qty.is_zero());
-    let marks = state.engine.marks(open.map(place).collect()).await;
-    Ok(Json(ListOf::of(positions, |record| PositionView::marked(&record, marks.get(&place(&record))))))
+    Ok(Json(ListOf::from(PositionView::page(&state, current.user.id, &trade.read()?, page).await?)))
 }
 
 /// Where a position is held.

@@ -23,7 +23,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list_signals)).routes(routes!(get_signal))
 }
 
-/// Your signals, newest first, each with all that came of it
+/// Your signals, each with all that came of it
 #[utoipa::path(
     get,
     path = "/signals",

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use atomik_domain::{BrokerAccountId, OrderStatus, OutcomeStatus, StrategyId, Symbol, UnixMicros, WebhookId};
 use atomik_ports::history::TradeFilter;
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::api::format::{OrderStatusWord, OutcomeStatusWord};
 use crate::error::{ApiResult, FieldErrors};
@@ -25,6 +25,29 @@ pub struct TradeQuery {
     symbol: Option<String>,
     /// Only those not before this moment, RFC 3339.
     since: Option<String>,
+    /// Only those before this moment, RFC 3339.
+    until: Option<String>,
+    /// Which come first: `newest` or `oldest`; `newest` where it is not given. A cursor goes on with the same order.
+    #[param(value_type = Option<SortWord>)]
+    sort: Option<String>,
+}
+
+/// Which rows of a list come first.
+#[derive(ToSchema)]
+#[schema(as = Sort, rename_all = "lowercase")]
+#[allow(dead_code)] // describes what `read_sort` reads by hand
+pub(crate) enum SortWord {
+    Newest,
+    Oldest,
+}
+
+/// Whether the oldest come first.
+fn read_sort(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "newest" => Ok(false),
+        "oldest" => Ok(true),
+        _ => Err("expected newest or oldest"),
+    }
 }
 
 impl TradeQuery {
@@ -45,6 +68,8 @@ impl TradeQuery {
                 .map(BrokerAccountId),
             symbol: read(&mut errors, "symbol", self.symbol.as_deref(), Symbol::parse),
             since: read(&mut errors, "since", self.since.as_deref(), read_time),
+            until: read(&mut errors, "until", self.until.as_deref(), read_time),
+            oldest_first: read(&mut errors, "sort", self.sort.as_deref(), read_sort).unwrap_or_default(),
             status: None,
             outcome: None,
         };

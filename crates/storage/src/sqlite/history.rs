@@ -1,6 +1,6 @@
 //! Reading back what happened.
 //!
-//! Ids and row numbers rise with time, so "newest first" is by id, and a cursor is an id.
+//! Ids and row numbers rise with time, so "newest first" and "oldest first" are by id, and a cursor is an id.
 
 use std::cmp::Reverse;
 
@@ -17,7 +17,7 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
 
 use super::SqliteStore;
 use super::columns::Columns;
-use super::eras::{ERA_BITS, Eras, with_eras};
+use super::eras::{Eras, with_eras};
 use super::faults::fault;
 use super::rows::{
     FILL, OUTCOME, SIGNAL, order_columns, position_columns, read_all, read_fill, read_ip, read_notes,
@@ -95,8 +95,14 @@ impl History for SqliteStore {
         let mut read = self.read().await?;
         let mut signals = Vec::new();
         let (mut looked_into, mut rest) = (0, None);
-        for stretch in Eras::below(&mut read, below(page)).await? {
-            let rows = filtered(AssertSqlSafe(signals_sql()), user_id, filter, page)
+        let start = beyond(filter, page);
+        let mut eras = if filter.oldest_first {
+            Eras::above(&mut read, start).await?
+        } else {
+            Eras::below(&mut read, start).await?
+        };
+        while let Some(stretch) = eras.next() {
+            let rows = filtered(signals_sql(filter), user_id, filter, page)
                 .bind(filter.webhook_id.map(|id| id.0))
                 .bind(stretch.first)
                 .bind(stretch.last)
@@ -110,7 +116,7 @@ impl History for SqliteStore {
             }
             looked_into += stretch.last - stretch.first + 1;
             if filter.outcome.is_some() && looked_into >= MAX_ERAS_BY_OUTCOME {
-                rest = Some(stretch.first << ERA_BITS).filter(|first| *first > 0);
+                rest = eras.rest();
                 break;
             }
         }
@@ -138,13 +144,7 @@ impl History for SqliteStore {
         filter: &TradeFilter,
         page: PageRequest,
     ) -> Result<Page<Order>, StoreError> {
-        let sql = concat!(
-            "SELECT id, ",
-            order_columns!(),
-            " FROM orders WHERE user_id = ?1 AND id < ?2 AND (?4 IS NULL OR strategy_id = ?4) \
-             AND (?5 IS NULL OR broker_account_id = ?5) AND (?6 IS NULL OR symbol = ?6) \
-             AND (?7 IS NULL OR planned_at >= ?7) AND (?8 IS NULL OR status = ?8) ORDER BY id DESC LIMIT ?3"
-        );
+        let sql = listed(order_columns!(), "orders", "planned_at", "AND (?9 IS NULL OR status = ?9)", filter);
         let rows = filtered(sql, user_id, filter, page)
             .bind(filter.status.map(|status| status.as_str()))
             .fetch_all(&self.readers)
@@ -172,16 +172,8 @@ impl History for SqliteStore {
         filter: &TradeFilter,
         page: PageRequest,
     ) -> Result<Page<(i64, Fill)>, StoreError> {
-        let sql = format!(
-            "SELECT f.id, {FILL} FROM fills f WHERE f.user_id = ?1 AND f.id < ?2 \
-             AND (?4 IS NULL OR f.strategy_id = ?4) AND (?5 IS NULL OR f.broker_account_id = ?5) \
-             AND (?6 IS NULL OR f.symbol = ?6) AND (?7 IS NULL OR f.recorded_at >= ?7) \
-             ORDER BY f.id DESC LIMIT ?3"
-        );
-        let rows = filtered(AssertSqlSafe(sql), user_id, filter, page)
-            .fetch_all(&self.readers)
-            .await
-            .map_err(fault)?;
+        let sql = listed(FILL, "fills f", "recorded_at", "", filter);
+        let rows = filtered(sql, user_id, filter, page).fetch_all(&self.readers).await.map_err(fault)?;
         Ok(paged(read_all(&rows, |row| keyed(row, read_fill))?, page, |(key, _)| *key))
     }
 
@@ -191,34 +183,51 @@ impl History for SqliteStore {
         filter: &TradeFilter,
         page: PageRequest,
     ) -> Result<Page<PositionRecord>, StoreError> {
-        let sql = concat!(
-            "SELECT id, ",
-            position_columns!(),
-            " FROM positions WHERE user_id = ?1 AND id < ?2 AND (?4 IS NULL OR strategy_id = ?4) \
-             AND (?5 IS NULL OR broker_account_id = ?5) AND (?6 IS NULL OR symbol = ?6) \
-             AND (?7 IS NULL OR updated_at >= ?7) ORDER BY id DESC LIMIT ?3"
-        );
+        let sql = listed(position_columns!(), "positions", "updated_at", "", filter);
         let rows = filtered(sql, user_id, filter, page).fetch_all(&self.readers).await.map_err(fault)?;
         Ok(without_keys(paged(read_all(&rows, |row| keyed(row, read_position))?, page, |(key, _)| *key)))
     }
 }
 
-/// A query bound to what all lists take: ?1 user, ?2 below which id, ?3 how many rows, ?4 strategy, ?5 account, ?6 symbol,
-/// ?7 since. What is bound next is ?8.
+/// Where a filtered list starts: below this id, or above it where it is oldest first.
+fn beyond(filter: &TradeFilter, page: PageRequest) -> i64 {
+    let start = if filter.oldest_first { i64::MIN } else { i64::MAX };
+    page.before.unwrap_or(start)
+}
+
+/// How ids compare to where a filtered list starts, and how they are ordered.
+fn direction(filter: &TradeFilter) -> (&'static str, &'static str) {
+    if filter.oldest_first { (">", "ASC") } else { ("<", "DESC") }
+}
+
+/// The query of a list whose rows belong to a strategy, to be bound by [`filtered`]: `time` is the column that `since` and
+/// `until` are about, `more` is a condition from ?9 on.
+fn listed(columns: &str, table: &str, time: &str, more: &str, filter: &TradeFilter) -> AssertSqlSafe<String> {
+    let (beyond, order) = direction(filter);
+    AssertSqlSafe(format!(
+        "SELECT id, {columns} FROM {table} WHERE user_id = ?1 AND id {beyond} ?2 AND (?4 IS NULL OR strategy_id = ?4) \
+         AND (?5 IS NULL OR broker_account_id = ?5) AND (?6 IS NULL OR symbol = ?6) \
+         AND (?7 IS NULL OR {time} >= ?7) AND (?8 IS NULL OR {time} < ?8) {more} ORDER BY id {order} LIMIT ?3"
+    ))
+}
+
+/// A query bound to what all lists take: ?1 user, ?2 beyond which id, ?3 how many rows, ?4 strategy, ?5 account, ?6 symbol,
+/// ?7 since, ?8 until. What is bound next is ?9.
 fn filtered<'q>(
-    sql: impl sqlx::SqlSafeStr,
+    sql: AssertSqlSafe<String>,
     user_id: UserId,
     filter: &TradeFilter,
     page: PageRequest,
 ) -> sqlx::query::Query<'q, Sqlite, SqliteArguments> {
     sqlx::query(sql)
         .bind(user_id.0)
-        .bind(below(page))
+        .bind(beyond(filter, page))
         .bind(rows_wanted(page))
         .bind(filter.strategy_id.map(|id| id.0))
         .bind(filter.broker_account_id.map(|id| id.0))
         .bind(filter.symbol.as_ref().map(|symbol| symbol.as_str().to_owned()))
         .bind(filter.since.map(|since| since.0))
+        .bind(filter.until.map(|until| until.0))
 }
 
 /// A row that starts with its key.
@@ -230,27 +239,29 @@ fn keyed<T>(
 }
 
 fn without_keys<T>(page: Page<(i64, T)>) -> Page<T> {
-    Page { items: page.items.into_iter().map(|(_, item)| item).collect(), next: page.next }
+    page.map(|(_, item)| item)
 }
 
-/// A user's newest signals of some eras, by webhook, as they are indexed. Finds their ids first and only then reads whole
-/// rows.
-fn signals_sql() -> String {
-    format!(
+/// A user's newest (or oldest) signals of some eras, by webhook, as they are indexed. Finds their ids first and only then
+/// reads whole rows.
+fn signals_sql(filter: &TradeFilter) -> AssertSqlSafe<String> {
+    let (beyond, order) = direction(filter);
+    AssertSqlSafe(format!(
         "{with_eras} SELECT {SIGNAL} FROM signals s WHERE s.id IN (\
            SELECT x.id FROM e CROSS JOIN webhooks w CROSS JOIN signals x ON x.id >> 12 = e.era AND x.webhook_id = w.id \
-           WHERE w.user_id = ?1 AND (?8 IS NULL OR w.id = ?8) AND x.id < ?2 AND (?7 IS NULL OR x.received_at >= ?7) \
+           WHERE w.user_id = ?1 AND (?9 IS NULL OR w.id = ?9) AND x.id {beyond} ?2 \
+           AND (?7 IS NULL OR x.received_at >= ?7) AND (?8 IS NULL OR x.received_at < ?8) \
            AND ((?4 IS NULL AND ?5 IS NULL AND ?6 IS NULL) OR EXISTS (\
              SELECT 1 FROM outcomes u JOIN strategies t ON t.id = u.strategy_id WHERE u.signal_id = x.id \
              AND (?4 IS NULL OR t.id = ?4) AND (?5 IS NULL OR t.broker_account_id = ?5) \
              AND (?6 IS NULL OR t.symbol = ?6))) \
-           AND (?11 IS NULL OR ?11 = coalesce({urgency}, {skipped})) \
-           ORDER BY x.id DESC LIMIT ?3) \
-         ORDER BY s.id DESC",
+           AND (?12 IS NULL OR ?12 = coalesce({urgency}, {skipped})) \
+           ORDER BY x.id {order} LIMIT ?3) \
+         ORDER BY s.id {order}",
         urgency = urgency_of("x.id"),
         skipped = OutcomeStatus::Skipped.urgency(),
-        with_eras = with_eras("?9", "?10"),
-    )
+        with_eras = with_eras("?10", "?11"),
+    ))
 }
 
 /// Adds outcomes, orders and fills to signals: three queries, however many signals.

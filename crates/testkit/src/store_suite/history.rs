@@ -186,6 +186,9 @@ pub async fn signals_are_filtered(fixture: &impl Fixture) {
         (none.clone(), vec![other, traded]),
         (TradeFilter { webhook_id: Some(second.id), ..none.clone() }, vec![other]),
         (TradeFilter { since: Some(at(2)), ..none.clone() }, vec![other]),
+        (TradeFilter { until: Some(at(2)), ..none.clone() }, vec![traded]),
+        (TradeFilter { since: Some(at(1)), until: Some(at(3)), ..none.clone() }, vec![other, traded]),
+        (TradeFilter { oldest_first: true, ..none.clone() }, vec![traded, other]),
         (TradeFilter { strategy_id: Some(alice.strategy.id), ..none.clone() }, vec![traded]),
         (TradeFilter { broker_account_id: Some(alice.account.id), ..none.clone() }, vec![traded]),
         (TradeFilter { symbol: Some(symbol("ES")), ..none.clone() }, vec![traded]),
@@ -241,6 +244,12 @@ pub async fn orders_fills_and_positions_are_filtered(fixture: &impl Fixture) {
         let positions = store.positions(user, &filter, FIRST).await.unwrap().items;
         assert!(positions.len() == 1 && positions[0].symbol == symbol("NQ"), "{filter:?}");
     }
+    let before = TradeFilter { until: Some(at(10)), ..none.clone() };
+    assert_eq!(store.orders(user, &before, FIRST).await.unwrap().items, [es]);
+    let fills = store.fills(user, &before, FIRST).await.unwrap().items;
+    assert!(fills.len() == 1 && fills[0].1.symbol == symbol("ES"));
+    let positions = store.positions(user, &before, FIRST).await.unwrap().items;
+    assert!(positions.len() == 1 && positions[0].symbol == symbol("ES"));
     let rejected = TradeFilter { status: Some(OrderStatus::Rejected), ..none };
     assert_eq!(store.orders(user, &rejected, FIRST).await.unwrap().items, [nq]);
 }
@@ -285,6 +294,43 @@ pub async fn pages_are_stable_while_rows_are_added(fixture: &impl Fixture) {
     assert!(seen.1.is_sorted_by(|a, b| a > b) && seen.1.len() == 7, "{:?}", seen.1);
     assert_eq!(seen.2, (1..=7).rev().map(SignalId).collect::<Vec<_>>());
     assert!(seen.3.is_sorted_by(|a, b| a > b) && seen.3.len() == 7, "{:?}", seen.3);
+}
+
+pub async fn lists_are_read_from_the_oldest_up(fixture: &impl Fixture) {
+    let store = fixture.store();
+    let alice = tenant(&*store, "alice").await.unwrap();
+    let bob = tenant(&*store, "bob").await.unwrap();
+    let mut stored = Vec::new();
+    for burst in 0..5u8 {
+        stored.push(accept(&*store, signal(&alice), at(0)).await);
+        commit(&*store, vec![signal(&bob); 2_000], at(0)).await;
+        let intent = order(&alice, stored[usize::from(burst)], 0);
+        let (fills, mut held) = (vec![fill(&intent, &burst.to_string())], position(&alice, 1));
+        held.symbol = symbol(&format!("ES{burst}"));
+        let changes = Changes { intents: vec![intent], fills, positions: vec![held], ..Changes::default() };
+        change(&*store, changes).await;
+    }
+    let (user, oldest) = (alice.user.id, TradeFilter { oldest_first: true, ..TradeFilter::default() });
+    let first = PageRequest { limit: 2, before: None };
+    let (mut signals, mut orders, mut fills, mut positions) = (first, first, first, first);
+    let mut seen = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for round in 0..3u8 {
+        let page = store.signals(user, &oldest, signals).await.unwrap();
+        seen.0.extend(page.items.iter().map(|row| row.signal.id));
+        assert_eq!(page.next.is_none(), round == 2, "five rows are three pages");
+        signals.before = page.next;
+        let page = store.orders(user, &oldest, orders).await.unwrap();
+        seen.1.extend(page.items.iter().map(|row| row.signal_id));
+        orders.before = page.next;
+        let page = store.fills(user, &oldest, fills).await.unwrap();
+        seen.2.extend(page.items.iter().map(|(_, row)| row.signal_id));
+        fills.before = page.next;
+        let page = store.positions(user, &oldest, positions).await.unwrap();
+        seen.3.extend(page.items.iter().map(|row| row.symbol.clone()));
+        positions.before = page.next;
+    }
+    assert_eq!((&seen.0, &seen.1, &seen.2), (&stored, &stored, &stored));
+    assert_eq!(seen.3, (0..5).map(|burst| symbol(&format!("ES{burst}"))).collect::<Vec<_>>());
 }
 
 pub async fn a_page_is_never_larger_than_allowed(fixture: &impl Fixture) {

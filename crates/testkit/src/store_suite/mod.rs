@@ -147,6 +147,7 @@ macro_rules! store_suite {
                 signals_are_filtered
                 orders_fills_and_positions_are_filtered
                 pages_are_stable_while_rows_are_added
+                lists_are_read_from_the_oldest_up
                 a_page_is_never_larger_than_allowed
                 extreme_decimals_survive
             }

@@ -46,7 +46,7 @@ function AtBroker({ id }: { id: number }) {
   });
   return (
     <Section title="At the broker">
-      <Text mb="xs" size="sm">
+      <Text size="sm">
         Everything on the account, whoever traded it.
       </Text>
       <List
@@ -77,7 +77,7 @@ function OfStrategies({ id }: { id: number }) {
   };
   return (
     <Section title="By your strategies">
-      <Text mb="xs" size="sm">
+      <Text size="sm">
         What Atomik’s own fills add up to, strategy by strategy.
       </Text>
       <List

@@ -89,10 +89,10 @@ function Unlinking({ account, strategies }: { account: Account; strategies: read
   const { id, label } = account;
   const unlink = async () => {
     await got(api.DELETE('/api/v1/broker-accounts/{id}', { params: { path: { id } } }));
-    await navigate({ to: '/accounts' });
-    queries.removeQueries({ queryKey: ['accounts', id] });
+    // Asked for anew by the pages to come; this one would ask for what is gone.
     const changed = ['accounts', 'strategies', 'plan'];
-    await Promise.all(changed.map((key) => queries.invalidateQueries({ queryKey: [key] })));
+    await Promise.all(changed.map((key) => queries.invalidateQueries({ queryKey: [key], refetchType: 'none' })));
+    await navigate({ to: '/accounts' });
   };
   return (
     <Section

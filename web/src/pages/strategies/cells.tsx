@@ -9,12 +9,13 @@ import { EnvironmentBadge, Figure, SideText } from '../../parts/values';
 
 /** An account by its name, and whether its money is real; what is unlinked says so. */
 export function AccountName({ id }: { id: number }) {
-  const account = useQuery(accountsQuery).data?.items.find((one) => one.id === id);
+  const accounts = useQuery(accountsQuery).data;
+  const account = accounts?.items.find((one) => one.id === id);
   if (account === undefined) {
-    return `#${id}`;
+    return accounts?.next_cursor === null ? 'Unlinked' : `#${id}`;
   }
   return (
-    <Group gap="xs" wrap="nowrap">
+    <Group gap="xs">
       <To inherit to={`/accounts/${id}`}>
         {account.label}
       </To>

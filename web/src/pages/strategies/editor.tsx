@@ -36,7 +36,7 @@ export function StrategyEditor({ initial, webhooks, accounts, exists, submit, sa
         saving.mutate(values);
       })}
     >
-      <Stack maw={860}>
+      <Stack>
         <Fieldset legend="What trades where">
           <SimpleGrid cols={{ base: 1, sm: 2 }}>
             <TextInput

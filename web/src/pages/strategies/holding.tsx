@@ -62,7 +62,7 @@ export function Terms({ strategy, webhook }: { strategy: Schemas['StrategyDetail
           ['Lot', grouped(instrument.lot_size)],
         ];
   return (
-    <Section title="Trades">
+    <Section title="What it trades">
       <Facts
         facts={[
           ['Symbol', instrument == null ? symbol : `${symbol}, ${instrument.name}`],

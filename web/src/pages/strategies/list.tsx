@@ -39,7 +39,9 @@ export function StrategiesPage(): ReactNode {
         empty={
           <>
             No strategy yet. A strategy says what the alerts of a webhook do on a broker account.{' '}
-            <To to="/strategies/new">Make the first one</To>
+            <To to="/strategies/new" underline="always">
+              Make the first one
+            </To>
           </>
         }
         keyOf={(row) => row.id}

@@ -1,4 +1,5 @@
 /** Making a strategy: what the alerts of a webhook do on a broker account. */
+import { Box } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
@@ -40,14 +41,20 @@ function Making({ webhooks, accounts }: MakingProps) {
   if (webhooks.length === 0) {
     return (
       <Empty>
-        A strategy runs the alerts of a webhook, and there is none yet. <To to="/webhooks">Create a webhook</To>
+        A strategy runs the alerts of a webhook, and there is none yet.{' '}
+        <To to="/webhooks" underline="always">
+          Create a webhook
+        </To>
       </Empty>
     );
   }
   if (accounts.length === 0) {
     return (
       <Empty>
-        A strategy trades on a broker account, and none is connected yet. <To to="/accounts">Connect one</To>
+        A strategy trades on a broker account, and none is connected yet.{' '}
+        <To to="/accounts" underline="always">
+          Connect one
+        </To>
       </Empty>
     );
   }
@@ -59,14 +66,16 @@ function Making({ webhooks, accounts }: MakingProps) {
   };
   const initial = blank(choice(webhooks, search.webhook_id), choice(accounts, search.broker_account_id));
   return (
-    <StrategyEditor
-      accounts={accounts}
-      exists={false}
-      initial={initial}
-      save={make}
-      submit="Create strategy"
-      webhooks={webhooks}
-    />
+    <Box maw={860}>
+      <StrategyEditor
+        accounts={accounts}
+        exists={false}
+        initial={initial}
+        save={make}
+        submit="Create strategy"
+        webhooks={webhooks}
+      />
+    </Box>
   );
 }
 

@@ -15,6 +15,7 @@ import { Page } from '../../parts/page';
 import { Section } from '../../parts/section';
 import { Loading, Refusal } from '../../parts/state';
 import { To } from '../../parts/to';
+import { EnvironmentBadge } from '../../parts/values';
 import { ActiveSwitch } from './active';
 import { StrategyEditor } from './editor';
 import { Holding, Terms } from './holding';
@@ -27,6 +28,7 @@ const UNDER = { label: 'Strategies', to: '/strategies' };
 
 export function StrategyPage(): ReactNode {
   const strategy = useQuery(strategyQuery(useIdInPath()));
+  const accounts = useQuery(accountsQuery);
   if (strategy.data === undefined) {
     return (
       <Page title="Strategy" under={UNDER}>
@@ -36,10 +38,16 @@ export function StrategyPage(): ReactNode {
     );
   }
   const { data } = strategy;
+  const account = accounts.data?.items.find(({ id }) => id === data.broker_account_id);
   return (
     <Page
       actions={<HaltSwitch id={data.id} name={data.name} scope="strategy" />}
-      beside={<ActiveSwitch label={data.active ? 'Active' : 'Paused'} strategy={data} />}
+      beside={
+        <>
+          {account !== undefined && <EnvironmentBadge environment={account.environment} />}
+          <ActiveSwitch label={data.active ? 'Active' : 'Paused'} strategy={data} />
+        </>
+      }
       title={data.name}
       under={UNDER}
     >
@@ -107,7 +115,7 @@ function Settings({ strategy }: { strategy: Detail }) {
     await queries.invalidateQueries({ queryKey: ['strategies'] });
   };
   return (
-    <Stack>
+    <Stack maw={860}>
       {webhooks.data === undefined || accounts.data === undefined ? (
         <Loading />
       ) : (
@@ -131,10 +139,10 @@ function Deleting({ strategy }: { strategy: Detail }) {
   const { id, name, position } = strategy;
   const remove = async () => {
     await got(api.DELETE('/api/v1/strategies/{id}', { params: { path: { id } } }));
+    // Asked for anew by the pages to come; this one would ask for what is gone.
+    const changed = ['strategies', 'plan'];
+    await Promise.all(changed.map((key) => queries.invalidateQueries({ queryKey: [key], refetchType: 'none' })));
     await navigate({ to: '/strategies' });
-    queries.removeQueries({ queryKey: ['strategies', id] });
-    void queries.invalidateQueries({ queryKey: ['plan'] });
-    await queries.invalidateQueries({ queryKey: ['strategies'] });
   };
   return (
     <Section
@@ -152,7 +160,7 @@ function Deleting({ strategy }: { strategy: Detail }) {
       title="Delete this strategy"
     >
       <Text size="sm">
-        Only one that is flat can be deleted, and has no order on its way. To stop it for a while, pause it instead.
+        Possible once it is flat and has no order on its way. To stop it for a while, pause it instead.
       </Text>
     </Section>
   );
