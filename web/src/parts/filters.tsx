@@ -6,6 +6,7 @@ import { useQuery } from '@tanstack/react-query';
 import { accountsQuery } from '../api/accounts';
 import { strategiesQuery } from '../api/strategies';
 import { webhooksQuery } from '../api/webhooks';
+import { stringifySearch } from '../format/search';
 import { fromLocalInput, toLocalInput } from '../format/times';
 import type { Change, Search } from './address';
 
@@ -142,13 +143,16 @@ function Moment({ name, value, choose }: OneProps & { name: 'since' | 'until' })
   );
 }
 
-/** The ids and the rest of an address as the API takes them: what is no number is left out. */
-export function asFilter(search: Search<Filter | 'sort' | 'cursor'>) {
-  const { webhook_id, strategy_id, broker_account_id, ...rest } = search;
-  return { ...id('webhook_id', webhook_id), ...id('strategy_id', strategy_id), ...id('broker_account_id', broker_account_id), ...rest };
+/** The address's choices as the API takes them. What the API does not know, it refuses in its own words. */
+export function asFilter<ApiFilter>(search: Search<Filter | 'sort' | 'cursor'>): ApiFilter {
+  return search as ApiFilter;
 }
 
-function id<Name extends string>(name: Name, text: string | undefined): Partial<Record<Name, number>> {
-  const number = Number(text);
-  return (Number.isSafeInteger(number) && number > 0 ? { [name]: number } : {}) as Partial<Record<Name, number>>;
+/** The same list as a file for a spreadsheet. */
+export function CsvLink({ list, search }: { list: string; search: Search<Filter | 'sort'> }) {
+  return (
+    <Button component="a" download href={`/api/v1/${list}.csv${stringifySearch(search)}`} size="xs" variant="default">
+      Export CSV
+    </Button>
+  );
 }

@@ -14,18 +14,21 @@ export interface Column<Row> {
   cell: (row: Row) => ReactNode;
 }
 
-interface ListProps<Row> {
+interface RowsProps<Row> {
   /** What the table shows, for those who cannot see it. */
   label: string;
-  query: UseQueryResult<{ items: Row[]; next_cursor: string | null }>;
   columns: readonly Column<Row>[];
   keyOf: (row: Row) => Key;
+  minWidth?: number;
+  sorting?: { sort: string | undefined; by: (sort: string) => void };
+}
+
+interface ListProps<Row> extends RowsProps<Row> {
+  query: UseQueryResult<{ items: Row[]; next_cursor: string | null }>;
   /** Said where there is no row at all. */
   empty: ReactNode;
-  minWidth?: number;
   /** Where on the list the page is, and how to go elsewhere; left out where the list is always short. */
   paging?: { cursor: string | undefined; go: (cursor: string | undefined) => void };
-  sorting?: { sort: string | undefined; by: (sort: string) => void };
 }
 
 export function List<Row>(props: ListProps<Row>) {
@@ -67,7 +70,8 @@ export function List<Row>(props: ListProps<Row>) {
   );
 }
 
-function Rows<Row>({ label, rows, columns, keyOf, minWidth = 700, sorting }: ListProps<Row> & { rows: readonly Row[] }) {
+/** A table of rows that are there already. */
+export function Rows<Row>({ label, rows, columns, keyOf, minWidth = 700, sorting }: RowsProps<Row> & { rows: readonly Row[] }) {
   return (
     <Table.ScrollContainer minWidth={minWidth}>
       <Table aria-label={label} highlightOnHover verticalSpacing={6}>
@@ -94,7 +98,7 @@ function Rows<Row>({ label, rows, columns, keyOf, minWidth = 700, sorting }: Lis
   );
 }
 
-function Head<Row>({ column, sorting }: { column: Column<Row>; sorting: ListProps<Row>['sorting'] }) {
+function Head<Row>({ column, sorting }: { column: Column<Row>; sorting: RowsProps<Row>['sorting'] }) {
   const { sorts } = column;
   const shape = column.figure === true ? 'figure' : undefined;
   if (sorts === undefined || sorting === undefined) {

@@ -1,86 +1,97 @@
-/** The signals, newest first, and what came of each on every strategy. */
-import { Badge, Button, Stack, Table, Text, Title } from '@mantine/core';
-import { useInfiniteQuery } from '@tanstack/react-query';
+/** The signals, and what came of each on every strategy. */
+import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 
-import { type Schemas, api, got } from '../../api/client';
-import { dateTime, duration, exactly } from '../../format/times';
-import { Empty, Loading, Refusal } from '../../parts/state';
+import type { Schemas } from '../../api/client';
+import { type SignalFilter, signalsQuery } from '../../api/signals';
+import { resultOf } from '../../format/results';
+import { duration } from '../../format/times';
+import { useSearchParts } from '../../parts/address';
+import { Filters, asFilter } from '../../parts/filters';
+import { type Column, List } from '../../parts/list';
+import { type Names, useNames } from '../../parts/names';
+import { Page } from '../../parts/page';
+import { To } from '../../parts/to';
+import { Reason, SideText, StatusBadge } from '../../parts/values';
+import { When } from '../../parts/zone';
 
-const PAGE = 50;
+const FILTERS = ['webhook_id', 'strategy_id', 'broker_account_id', 'symbol', 'status', 'since', 'until'] as const;
+const STATUSES = ['filled', 'partly_filled', 'pending', 'skipped', 'denied', 'rejected', 'expired', 'unknown'];
 
-function useSignals() {
-  return useInfiniteQuery({
-    queryKey: ['signals'],
-    initialPageParam: null as string | null,
-    queryFn: ({ pageParam }) =>
-      got(api.GET('/api/v1/signals', { params: { query: { limit: PAGE, ...(pageParam && { cursor: pageParam }) } } })),
-    getNextPageParam: (page) => page.next_cursor,
-  });
+function columnsOf(names: Names): readonly Column<Schemas['Signal']>[] {
+  return [
+    {
+      head: 'Received',
+      sorts: ['newest', 'oldest'],
+      cell: (signal) => (
+        <To inherit to={`/signals/${signal.id}`}>
+          <When at={signal.received_at} />
+        </To>
+      ),
+    },
+    { head: 'Status', cell: (signal) => <StatusBadge status={signal.status} /> },
+    {
+      head: 'Signal',
+      cell: (signal) => (
+        <>
+          <SideText side={signal.action} /> {signal.comment}
+        </>
+      ),
+    },
+    { head: 'Symbol', cell: symbolOf },
+    {
+      head: 'Webhook',
+      cell: ({ webhook_id }) => (
+        <To inherit to={`/webhooks/${webhook_id}`}>
+          {names.webhook(webhook_id)}
+        </To>
+      ),
+    },
+    { head: 'Result', cell: (signal) => resultOf(signal.strategies) },
+    { head: 'Why', cell: (signal) => <Reason code={signal.code}>{signal.reason}</Reason> },
+    { head: 'Receipt to fill', figure: true, cell: fillTime },
+  ];
+}
+
+/** What it traded: the strategies say it, or the alert where no strategy took it. */
+function symbolOf(signal: Schemas['Signal']): string {
+  const traded = signal.strategies.flatMap(({ orders }) => orders.map(({ symbol }) => symbol));
+  return traded.length === 0 ? (signal.symbol ?? '–') : [...new Set(traded)].join(', ');
+}
+
+function fillTime(signal: Schemas['Signal']): string {
+  const steps = signal.strategies.flatMap(({ timeline }) => timeline);
+  const filled = steps.filter(({ step }) => step === 'filled').at(-1);
+  return filled === undefined ? '–' : duration(filled.offset_us);
 }
 
 export function SignalsPage(): ReactNode {
-  const signals = useSignals();
-  if (signals.isPending) {
-    return <Loading />;
-  }
-  if (signals.isError) {
-    return <Refusal error={signals.error} retry={() => void signals.refetch()} />;
-  }
-  const rows = signals.data.pages.flatMap((page) => page.items);
+  const [search, change] = useSearchParts(...FILTERS, 'sort', 'cursor');
+  const names = useNames();
+  const signals = useQuery(signalsQuery(asFilter<SignalFilter>(search)));
   return (
-    <Stack>
-      <Title order={1}>Signals</Title>
-      {rows.length === 0 ? <Empty>No alert has been accepted yet.</Empty> : <SignalTable signals={rows} />}
-      {signals.hasNextPage && (
-        <Button loading={signals.isFetchingNextPage} onClick={() => void signals.fetchNextPage()} variant="default">
-          Older
-        </Button>
-      )}
-    </Stack>
-  );
-}
-
-function SignalTable({ signals }: { signals: readonly Schemas['Signal'][] }) {
-  return (
-    <Table.ScrollContainer minWidth={700}>
-      <Table stickyHeader>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Received</Table.Th>
-            <Table.Th>Action</Table.Th>
-            <Table.Th>Result</Table.Th>
-            <Table.Th>Why</Table.Th>
-            <Table.Th className="figure">Receipt to fill</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {signals.map((signal) => (
-            <SignalRow key={signal.id} signal={signal} />
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
-  );
-}
-
-function SignalRow({ signal }: { signal: Schemas['Signal'] }) {
-  const filled = signal.strategies.flatMap((strategy) => strategy.timeline).filter((step) => step.step === 'filled');
-  const last = filled.at(-1);
-  return (
-    <Table.Tr>
-      <Table.Td title={exactly(signal.received_at)}>{dateTime(signal.received_at, 'local')}</Table.Td>
-      <Table.Td>
-        <Text c={`var(--${signal.action})`} fw={600} span>
-          {signal.action.toUpperCase()}
-        </Text>{' '}
-        {signal.comment}
-      </Table.Td>
-      <Table.Td>
-        <Badge variant="light">{signal.status.replace('_', ' ')}</Badge>
-      </Table.Td>
-      <Table.Td>{signal.reason}</Table.Td>
-      <Table.Td className="figure">{last === undefined ? '–' : duration(last.offset_us)}</Table.Td>
-    </Table.Tr>
+    <Page title="Signals">
+      <Filters change={change} search={search} shown={FILTERS} statuses={STATUSES} />
+      <List
+        columns={columnsOf(names)}
+        empty="No signal here. An alert that a webhook accepts becomes one."
+        keyOf={({ id }) => id}
+        label="Signals"
+        minWidth={980}
+        paging={{
+          cursor: search.cursor,
+          go: (cursor) => {
+            change({ cursor });
+          },
+        }}
+        query={signals}
+        sorting={{
+          sort: search.sort ?? 'newest',
+          by: (sort) => {
+            change({ sort, cursor: undefined });
+          },
+        }}
+      />
+    </Page>
   );
 }
