@@ -144,6 +144,7 @@ function Moment({ name, value, choose }: OneProps & { name: 'since' | 'until' })
 }
 
 /** The address's choices as the API takes them. What the API does not know, it refuses in its own words. */
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller says which list's
 export function asFilter<ApiFilter>(search: Search<Filter | 'sort' | 'cursor'>): ApiFilter {
   return search as ApiFilter;
 }

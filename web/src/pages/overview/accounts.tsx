@@ -1,11 +1,11 @@
 /** The broker accounts: what is in them, and the way out of the market. */
 import { Card, Group, Stack, Text, Title } from '@mantine/core';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 
 import { balanceQuery } from '../../api/accounts';
-import { type Schemas, api, got } from '../../api/client';
+import type { Schemas } from '../../api/client';
 import { money } from '../../format/decimals';
-import { Confirm } from '../../parts/confirm';
+import { FlattenAccount } from '../../parts/flatten';
 import { To } from '../../parts/to';
 import { EnvironmentBadge, StatusBadge } from '../../parts/values';
 
@@ -31,11 +31,6 @@ export function AccountsCard({ accounts }: { accounts: readonly Schemas['BrokerA
 
 function AccountRow({ account }: { account: Schemas['BrokerAccount'] }) {
   const balance = useQuery(balanceQuery(account.id));
-  const queries = useQueryClient();
-  const flatten = async () => {
-    await got(api.POST('/api/v1/broker-accounts/{id}/flatten', { params: { path: { id: account.id } } }));
-    await queries.invalidateQueries({ queryKey: ['positions'] });
-  };
   return (
     <Group justify="space-between">
       <div>
@@ -52,10 +47,7 @@ function AccountRow({ account }: { account: Schemas['BrokerAccount'] }) {
             : `${money(balance.data.equity)} ${balance.data.currency} equity, ${money(balance.data.buying_power)} buying power`}
         </Text>
       </div>
-      <Confirm about={account.label} act={flatten} confirm="Flatten the account" label="Flatten">
-        Cancels what works on {account.label} and exits every position that your strategies hold there, at the market.
-        Strategies stay active: the next alert may enter again. Pause them first if it should not.
-      </Confirm>
+      <FlattenAccount account={account} />
     </Group>
   );
 }

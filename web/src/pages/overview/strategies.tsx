@@ -5,6 +5,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type Schemas, api, got } from '../../api/client';
 import { positionsQuery } from '../../api/positions';
 import { Confirm } from '../../parts/confirm';
+import { FlattenStrategy } from '../../parts/flatten';
 import { useNames } from '../../parts/names';
 import { Empty, Loading, Refusal } from '../../parts/state';
 import { To } from '../../parts/to';
@@ -78,13 +79,8 @@ function Positions({ positions, strategies }: PositionsProps) {
 
 function PositionRow({ position, strategy }: { position: Schemas['Position']; strategy: Schemas['Strategy'] | undefined }) {
   const names = useNames();
-  const queries = useQueryClient();
   const id = position.strategy_id;
   const name = names.strategy(id);
-  const flatten = async () => {
-    await got(api.POST('/api/v1/strategies/{id}/flatten', { params: { path: { id } } }));
-    await queries.invalidateQueries({ queryKey: ['positions'] });
-  };
   return (
     <Table.Tr>
       <Table.Td>
@@ -115,10 +111,11 @@ function PositionRow({ position, strategy }: { position: Schemas['Position']; st
       <Table.Td>
         <Group gap={4} justify="flex-end" wrap="nowrap">
           {strategy?.active === true && <Pause strategy={strategy} />}
-          <Confirm about={`${position.symbol} of ${name}`} act={flatten} confirm="Flatten" label="Flatten">
-            Cancels what works for {name} and closes its {position.side} position of {position.net_qty.replace('-', '')}{' '}
-            {position.symbol} at the market. The strategy stays as it is: its next alert may enter again.
-          </Confirm>
+          <FlattenStrategy
+            position={position}
+            strategy={{ id, name, active: strategy?.active === true }}
+            symbol={position.symbol}
+          />
         </Group>
       </Table.Td>
     </Table.Tr>

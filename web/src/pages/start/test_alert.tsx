@@ -1,14 +1,15 @@
 /** The end of the first run: what to paste where, and an alert to see it work. */
-import { Alert, Button, Group, Stack, Text, Title } from '@mantine/core';
+import { Button, Group, Stack, Text, Title } from '@mantine/core';
 import { useMutation, useQuery } from '@tanstack/react-query';
 
 import { type Schemas, api, got } from '../../api/client';
-import { type AlertAnswer, sendAlert } from '../../api/test_alert';
+import { sendAlert } from '../../api/test_alert';
 import { duration } from '../../format/times';
+import { Answer } from '../../parts/answer';
 import { CopyField } from '../../parts/copy_field';
 import { Refusal } from '../../parts/state';
 import { To } from '../../parts/to';
-import { Figure, Reason, SideText, StatusBadge } from '../../parts/values';
+import { Figure, SideText, StatusBadge } from '../../parts/values';
 
 const ENTRY = '{"action": "BUY"}';
 const EXIT = '{"action": "SELL", "comment": "EXIT_FINAL"}';
@@ -60,15 +61,6 @@ export function TestAlert({ webhook, strategy }: TestAlertProps) {
         <To to="/">To the overview</To>
       </Group>
     </Stack>
-  );
-}
-
-function Answer({ answer }: { answer: AlertAnswer }) {
-  const accepted = answer.status === 202;
-  return (
-    <Alert color={accepted ? 'teal' : 'red'} role="status" title={`The receiver answered ${answer.status}`}>
-      {answer.code === undefined ? answer.detail : <Reason code={answer.code}>{answer.detail}</Reason>}
-    </Alert>
   );
 }
 
