@@ -9,7 +9,7 @@ const root = createRootRoute({ component: Outlet, notFoundComponent: NoPage });
 const frame = createRoute({ getParentRoute: () => root, id: 'frame', component: Frame });
 const framed = () => frame;
 
-const help = lazyRouteComponent(() => import('./pages/help'), 'HelpPage');
+const help = lazyRouteComponent(() => import('./pages/help/page'), 'HelpPage');
 const signIn = lazyRouteComponent(() => import('./pages/sign_in'), 'SignInPage');
 
 const tree = root.addChildren([

@@ -5,7 +5,7 @@ import type { ReactNode } from 'react';
 
 import type { Schemas } from '../../api/client';
 import { signalQuery } from '../../api/signals';
-import { duration } from '../../format/times';
+import { exactly } from '../../format/times';
 import { useIdInPath } from '../../parts/address';
 import { Facts } from '../../parts/facts';
 import { useNames } from '../../parts/names';
@@ -14,7 +14,6 @@ import { Section } from '../../parts/section';
 import { Loading, Refusal } from '../../parts/state';
 import { To } from '../../parts/to';
 import { Figure, Reason, SideText, StatusBadge } from '../../parts/values';
-import { When } from '../../parts/zone';
 import { OutcomeSection } from './outcome';
 
 const UNDER = { label: 'Signals', to: '/signals' };
@@ -56,7 +55,6 @@ function Alert({ signal }: { signal: Schemas['Signal'] }) {
       {names.webhook(signal.webhook_id)}
     </To>
   );
-  const stored = (Date.parse(signal.stored_at) - Date.parse(signal.received_at)) * 1_000;
   return (
     <Section title={signal.source === 'flatten' ? 'Flattened by hand' : 'The alert'}>
       <Facts
@@ -67,8 +65,8 @@ function Alert({ signal }: { signal: Schemas['Signal'] }) {
           ['Price', <Figure key="price" value={signal.price} />],
           ['Quantity', <Figure key="quantity" value={signal.quantity} />],
           ['Webhook', webhook],
-          ['Received', <When at={signal.received_at} key="received" />],
-          ['Stored', stored < 1_000 ? 'within 1 ms' : `after ${duration(stored)}`],
+          ['Received', exactly(signal.received_at)],
+          ['Stored', exactly(signal.stored_at)],
         ]}
       />
       {signal.notes.length > 0 && (

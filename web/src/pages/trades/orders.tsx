@@ -37,7 +37,7 @@ export function OrdersPage(): ReactNode {
         empty="No order here. A signal becomes orders where its strategy asks for a trade."
         keyOf={(order) => order.client_order_id}
         label="Orders"
-        minWidth={1100}
+        minWidth={1040}
         paging={{
           cursor,
           go: (to) => {

@@ -3,7 +3,7 @@ import { Group, List as Steps, NativeSelect, SegmentedControl, Stack, Switch, Te
 import { useState } from 'react';
 
 import type { Schemas } from '../../api/client';
-import { type Kind, type Purpose, type Wish, messageOf } from '../../format/alert';
+import { type Purpose, type Wish, messageOf } from '../../format/alert';
 import { CopyField } from '../../parts/copy_field';
 import { Section } from '../../parts/section';
 import { SendTest } from './send';
