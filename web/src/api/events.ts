@@ -25,7 +25,8 @@ function gathering(queries: QueryClient) {
   const load = () => {
     timer = waiting.size === 0 ? undefined : setTimeout(load, PACE);
     for (const key of waiting) {
-      void queries.invalidateQueries({ queryKey: [key] }, { cancelRefetch: false });
+      // An answer that is on its way may be older than the event: it is asked for again.
+      void queries.invalidateQueries({ queryKey: [key] });
     }
     waiting.clear();
   };
@@ -48,9 +49,15 @@ export function useEvents(): StreamState {
   const [state, setState] = useState<StreamState>('connecting');
   useEffect(() => {
     const lists = gathering(queries);
+    let listened = false;
     const listen = () => {
       const stream = new EventSource('/api/v1/events');
       stream.onopen = () => {
+        // What happened while nobody listened is loaded again, whoever was away.
+        if (listened) {
+          void queries.invalidateQueries();
+        }
+        listened = true;
         setState('live');
       };
       stream.onerror = () => {
@@ -67,11 +74,10 @@ export function useEvents(): StreamState {
       return stream;
     };
     let stream = listen();
-    // A browser gives a stream up for good when it was refused once; what was missed meanwhile is loaded again.
+    // A browser gives a stream up for good when it was refused once.
     const reviving = setInterval(() => {
       if (stream.readyState === EventSource.CLOSED) {
         stream = listen();
-        void queries.invalidateQueries();
       }
     }, 3_000);
     return () => {
