@@ -39,6 +39,19 @@ describe('decimals', () => {
   });
 });
 
+describe('an amount of money', () => {
+  it.each([
+    ['100012.3562500025', '100,012.36'],
+    ['-10.345', '−10.35'],
+    ['9.999', '10.00'],
+    ['-999.994', '−999.99'],
+    ['0.00012345', '0.00012345'],
+    ['1.2', '1.20'],
+  ])('%s is shown as %s', (decimal, shown) => {
+    expect(money(decimal)).toBe(shown);
+  });
+});
+
 describe('difference', () => {
   it.each([
     ['100000.10', '100000.1', '0.00'],

@@ -31,10 +31,21 @@ export function padded(decimal: string, digits: number): string {
   return `${sign}${whole}.${fraction.padEnd(digits, '0')}`;
 }
 
-/** An amount of money: grouped, two digits at least, the sign always shown where `signed`. */
+/** An amount of money: grouped, two digits, the sign always shown where `signed`. Less than one keeps all its digits. */
 export function money(decimal: string, signed = false): string {
   const plus = signed && signOf(decimal) === 1 ? '+' : '';
-  return plus + grouped(padded(decimal, 2));
+  return plus + grouped(padded(toCents(decimal), 2));
+}
+
+/** Rounds what is one or more, either way, half away from zero. */
+function toCents(decimal: string): string {
+  const [, sign = '', whole = '', fraction = ''] = DECIMAL.exec(decimal) ?? [];
+  if (fraction.length <= 2 || /^0*$/.test(whole)) {
+    return decimal;
+  }
+  const cents = BigInt(whole + fraction.slice(0, 2)) + (fraction.charAt(2) >= '5' ? 1n : 0n);
+  const text = cents.toString();
+  return `${sign}${text.slice(0, -2)}.${text.slice(-2)}`;
 }
 
 /** One decimal minus another, exactly. What is no decimal counts as 0. */

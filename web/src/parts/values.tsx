@@ -5,14 +5,14 @@ import type { ReactNode } from 'react';
 import type { Schemas } from '../api/client';
 import { grouped, money, signOf } from '../format/decimals';
 
-/** A profit or a loss: its sign says it, its colour repeats it. */
+/** A profit or a loss: its sign says it, its colour repeats it. To the cent; exactly on hovering. */
 export function Profit({ amount, currency }: { amount: string | null | undefined; currency?: string | null | undefined }) {
   if (amount == null) {
     return '–';
   }
   const shade = { '-1': 'loss', '0': undefined, '1': 'profit' }[signOf(amount)];
   return (
-    <span className={shade}>
+    <span className={shade} title={grouped(amount)}>
       {money(amount, true)}
       {currency != null && ` ${currency}`}
     </span>

@@ -8,7 +8,7 @@ import { equityQuery } from '../../api/overview';
 import { difference, money } from '../../format/decimals';
 import { Empty, Refusal } from '../../parts/state';
 import { EnvironmentBadge, Profit } from '../../parts/values';
-import { useZone } from '../../parts/zone';
+import { When, useZone } from '../../parts/zone';
 
 const Chart = lazy(() => import('../../parts/chart').then(({ Chart: component }) => ({ default: component })));
 
@@ -87,6 +87,9 @@ function Curve({ account, since, span }: { account: Schemas['BrokerAccount']; si
         </Text>
         <Text span>
           <Profit amount={difference(last.equity, first.equity)} currency={last.currency} /> in {span}
+        </Text>
+        <Text c="dimmed" size="sm" span>
+          as of <When at={last.at} />
         </Text>
         {items?.some((point) => point.simulated) === true && (
           <Text c="dimmed" size="sm" span>

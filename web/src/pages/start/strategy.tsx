@@ -5,6 +5,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type Schemas, api, got } from '../../api/client';
 import { atFields } from '../../parts/form';
 import { Refusal } from '../../parts/state';
+import { SymbolSearch } from '../../parts/symbol_search';
 
 interface StrategyStepProps {
   account: Schemas['BrokerAccount'];
@@ -45,13 +46,7 @@ export function StrategyStep({ account, webhook, done }: StrategyStepProps) {
         </Text>
         <TextInput key={form.key('name')} label="Name" required {...form.getInputProps('name')} />
         <Group align="flex-start" grow>
-          <TextInput
-            description="AAPL, SPY, ES, EURUSD, BTCUSD …"
-            key={form.key('symbol')}
-            label="Symbol"
-            required
-            {...form.getInputProps('symbol')}
-          />
+          <SymbolSearch broker={account.broker} key={form.key('symbol')} required {...form.getInputProps('symbol')} />
           <TextInput
             description="How much one entry trades"
             inputMode="decimal"

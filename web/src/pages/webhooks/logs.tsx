@@ -1,5 +1,5 @@
 /** Every request to a webhook's URL, as it comes. */
-import { Code, Group, NativeSelect, Spoiler, Stack, Text } from '@mantine/core';
+import { Code, Group, NativeSelect, Stack, Text } from '@mantine/core';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 
 import { type Schemas, api, got } from '../../api/client';
@@ -13,6 +13,9 @@ import { When } from '../../parts/zone';
 
 /** The codes that the receiver answers with stand before this one in the list of all. */
 const AFTER_THE_RECEIVERS = 'filled';
+
+/** How much of a payload is shown without unfolding it, in characters. */
+const FOLDED = 80;
 
 const COLUMNS: readonly Column<Schemas['Delivery']>[] = [
   { head: 'Time', cell: ({ received_at }) => <When at={received_at} /> },
@@ -40,14 +43,7 @@ const COLUMNS: readonly Column<Schemas['Delivery']>[] = [
   { head: 'IP', cell: ({ remote_ip }) => <span className="moment">{remote_ip ?? '–'}</span> },
   {
     head: 'Payload',
-    cell: ({ payload }) =>
-      payload == null ? (
-        '–'
-      ) : (
-        <Spoiler hideLabel="Less" maxHeight={42} maw={320} showLabel="All of it">
-          <Code className="payload">{payload}</Code>
-        </Spoiler>
-      ),
+    cell: ({ payload }) => (payload == null ? '–' : <Payload text={payload} />),
   },
   { head: 'Duration', figure: true, cell: ({ duration_us }) => duration(duration_us) },
   {
@@ -95,6 +91,23 @@ export function Logs({ webhook }: { webhook: Schemas['Webhook'] }) {
         query={logs}
       />
     </Stack>
+  );
+}
+
+/** Longer ones are folded: the first of it stands for all. */
+function Payload({ text }: { text: string }) {
+  if (text.length <= FOLDED) {
+    return <Code className="payload">{text}</Code>;
+  }
+  return (
+    <details>
+      <summary>
+        <Code>{text.slice(0, FOLDED)} …</Code>
+      </summary>
+      <Code block className="payload">
+        {text}
+      </Code>
+    </details>
   );
 }
 

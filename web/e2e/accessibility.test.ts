@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+import type axe from 'axe-core';
+import type { Page } from 'playwright-core';
+import { beforeAll, expect, test } from 'vitest';
+
+import { logIn } from './acts';
+import { registered } from './owner';
+import { PLACES, furnish, routes, settled } from './pages';
+import { setStage } from './stage';
+
+const stage = setStage({ ATOMIK_AUTH__REGISTRATION: 'open' });
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+beforeAll(async () => {
+  await furnish(await registered(stage.program.url));
+});
+
+/** What axe finds, one line a fault. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  const { violations: found } = await page.evaluate(() => {
+    const { axe: runner } = window as unknown as { axe: typeof axe };
+    return runner.run(document, { resultTypes: ['violations'] });
+  });
+  return found.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id}: ${help}\n${html.slice(0, 300)}\n${failureSummary ?? ''}`),
+  );
+}
+
+test('every route is looked at', () => {
+  expect(Object.keys(PLACES).sort()).toEqual(routes().sort());
+});
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`no page has an axe violation when it is ${colorScheme}`, { timeout: 180_000 }, async () => {
+    const page = await stage.open('/sign-in', { colorScheme });
+    const found: Record<string, string[]> = {};
+    const look = async (name: string) => {
+      await settled(page);
+      const faults = await violations(page);
+      if (faults.length > 0) {
+        found[name] = faults;
+      }
+    };
+    await look('/sign-in');
+    await logIn(page);
+    for (const path of Object.values(PLACES).flat().filter((place) => place !== '/sign-in')) {
+      await page.goto(path);
+      await look(path);
+    }
+    for (const [path, button] of [
+      ['/webhooks', 'Create New Webhook'],
+      ['/accounts', 'Connect account'],
+      ['/positions', /^Flatten/],
+      ['/strategies/1', /^Halt/],
+    ] as const) {
+      await page.goto(path);
+      await page.getByRole('button', { name: button }).first().click();
+      await page.getByRole('dialog').waitFor();
+      await look(`${path} with its dialog`);
+    }
+    expect(found).toEqual({});
+  });
+}
