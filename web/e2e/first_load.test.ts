@@ -17,19 +17,23 @@ test('the first load is small', async () => {
   // Signed in, and nothing of it in the browser's cache yet.
   const devtools = await page.context().newCDPSession(page);
   await devtools.send('Network.clearBrowserCache');
-  const loaded: { path: string; bytes: number; encoding: string }[] = [];
+  const loading: Promise<{ path: string; bytes: number; encoding: string }>[] = [];
   page.on('requestfinished', (request) => {
     const path = new URL(request.url()).pathname;
     if (!path.startsWith('/api/')) {
-      void Promise.all([request.sizes(), request.response()]).then(([sizes, response]) => {
-        const encoding = response?.headers()['content-encoding'] ?? 'none';
-        loaded.push({ path, bytes: sizes.responseBodySize, encoding });
+      const answered = Promise.all([request.sizes(), request.response()]);
+      const described = ([sizes, response]: Awaited<typeof answered>) => ({
+        path,
+        bytes: sizes.responseBodySize,
+        encoding: response?.headers()['content-encoding'] ?? 'none',
       });
+      loading.push(answered.then(described));
     }
   });
   await page.reload({ waitUntil: 'networkidle' });
   await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
 
+  const loaded = await Promise.all(loading);
   const scripts = loaded.filter(({ path }) => path.endsWith('.js'));
   expect(scripts.length, JSON.stringify(loaded)).toBeGreaterThan(0);
   // The smallest travel as they are.

@@ -1,13 +1,17 @@
-import { expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 
 import { logIn, navigate } from './acts';
-import { CREDENTIALS, registered } from './owner';
+import { CREDENTIALS, type Client, done, registered } from './owner';
 import { setStage } from './stage';
 
 const stage = setStage();
+let client: Client;
+
+beforeAll(async () => {
+  client = await registered(stage.program.url);
+});
 
 test('a refused log-in keeps what was typed and says why', async () => {
-  await registered(stage.program.url);
   const page = await stage.open('/sign-in');
   stage.expects(/status of 401 .*\/auth\/login$/);
   await page.getByRole('textbox', { name: 'Email' }).fill(CREDENTIALS.email);
@@ -61,19 +65,25 @@ test('without a network, what was fetched stays, what was typed stays, and tryin
 });
 
 test('a page that is opened without a network says so and offers to try again', async () => {
+  for (const name of ['Seen before', 'Not seen yet']) {
+    await done(client.POST('/api/v1/webhooks', { body: { name } }));
+  }
   const page = await stage.open('/sign-in');
   await logIn(page);
-  await page.getByText('Ready', { exact: true }).waitFor();
-  stage.expects(/ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED/);
+  await navigate(page, 'Webhooks');
   // The code of the page comes before the network goes: only its data is missing.
-  await navigate(page, 'Strategies');
-  await page.getByRole('heading', { name: 'Strategies', level: 1 }).waitFor();
+  await page.getByRole('link', { name: 'Seen before' }).click();
+  await page.getByRole('heading', { name: 'Seen before', level: 1 }).waitFor();
+  await navigate(page, 'Webhooks');
+  const other = page.getByRole('link', { name: 'Not seen yet' });
+  await other.waitFor();
+  stage.expects(/ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED/);
   await page.context().setOffline(true);
-  await page.getByRole('link', { name: 'Overview', exact: true }).click();
-  await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
-  await page.getByRole('alert').getByText('cannot be reached').first().waitFor();
+  await other.click();
+  await page.getByRole('alert').getByText('cannot be reached').waitFor();
 
   await page.context().setOffline(false);
-  await page.getByRole('button', { name: 'Try again' }).first().click();
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByRole('heading', { name: 'Not seen yet', level: 1 }).waitFor();
   await expect.poll(() => page.getByText('cannot be reached').count()).toBe(0);
 });

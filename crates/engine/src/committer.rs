@@ -25,8 +25,8 @@ type Waiter = oneshot::Sender<Result<Receipt, StoreError>>;
 
 struct Delivery {
     entry: Entry,
-    /// For signals: who waits, and whether they still do.
-    waiter: Option<(Arc<AtomicU8>, Waiter)>,
+    /// Who waits, and whether they still do.
+    waiter: (Arc<AtomicU8>, Waiter),
 }
 
 struct Record {
@@ -90,7 +90,7 @@ impl Committer {
     ) -> Result<Receipt, NotStored> {
         let state = Arc::new(AtomicU8::new(WAITING));
         let (answer, mut answered) = oneshot::channel();
-        let waiter = Some((Arc::clone(&state), answer));
+        let waiter = (Arc::clone(&state), answer);
         let delivery = Delivery { entry: Entry::Signal(Box::new(signal)), waiter };
         self.hand_in(delivery).map_err(|_| NotStored::Overloaded)?;
         let in_time = tokio::time::timeout(patience, &mut answered).await;
@@ -110,10 +110,20 @@ impl Committer {
             .map_err(NotStored::Store)
     }
 
-    /// Stores a refusal, if there is room for it. Nobody waits for it.
+    /// Stores a refusal, if there is room for it, and says so to `kept` once it can be read. The sender does not wait.
     #[must_use]
-    pub fn note_refusal(&self, refusal: Refusal) -> bool {
-        self.hand_in(Delivery { entry: Entry::Refusal(Box::new(refusal)), waiter: None }).is_ok()
+    pub fn note_refusal(&self, refusal: Refusal, kept: impl FnOnce() + Send + 'static) -> bool {
+        let (answer, answered) = oneshot::channel();
+        let waiter = (Arc::new(AtomicU8::new(WAITING)), answer);
+        let handed_in = self.hand_in(Delivery { entry: Entry::Refusal(Box::new(refusal)), waiter }).is_ok();
+        if handed_in {
+            tokio::spawn(async move {
+                if let Ok(Ok(_)) = answered.await {
+                    kept();
+                }
+            });
+        }
+        handed_in
     }
 
     fn hand_in(&self, delivery: Delivery) -> Result<(), mpsc::error::TrySendError<Delivery>> {
@@ -150,7 +160,7 @@ impl Committer {
 #[derive(Default)]
 struct Batch {
     entries: Vec<Entry>,
-    waiters: Vec<Option<Waiter>>,
+    waiters: Vec<Waiter>,
     /// A copy of what the stored signals were, for handing on.
     signals: Vec<Option<Box<NewSignal>>>,
 }
@@ -214,31 +224,22 @@ impl CommitLoop {
     }
 }
 
-fn answer(waiter: Option<Waiter>, result: Result<Receipt, StoreError>) {
-    if let Some(waiter) = waiter {
-        // Nobody waits any more where the connection was closed; what was stored stays stored.
-        let _ = waiter.send(result);
-    }
+fn answer(waiter: Waiter, result: Result<Receipt, StoreError>) {
+    // Nobody waits any more where the connection was closed; what was stored stays stored.
+    let _ = waiter.send(result);
 }
 
 impl Batch {
     fn of(changes: impl Iterator<Item = Record>, deliveries: impl Iterator<Item = Delivery>) -> Self {
         let mut batch = Self::default();
         for record in changes {
-            batch.push(Entry::Changes(record.changes), Some(record.waiter), None);
+            batch.push(Entry::Changes(record.changes), record.waiter, None);
         }
         for Delivery { entry, waiter } in deliveries {
-            let waiter = match waiter {
-                Some((state, waiter)) => {
-                    let taken =
-                        state.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok();
-                    if !taken {
-                        continue;
-                    }
-                    Some(waiter)
-                }
-                None => None,
-            };
+            let (state, waiter) = waiter;
+            if state.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_err() {
+                continue;
+            }
             let signal = match &entry {
                 Entry::Signal(signal) if !signal.targets.is_empty() => Some(signal.clone()),
                 _ => None,
@@ -248,7 +249,7 @@ impl Batch {
         batch
     }
 
-    fn push(&mut self, entry: Entry, waiter: Option<Waiter>, signal: Option<Box<NewSignal>>) {
+    fn push(&mut self, entry: Entry, waiter: Waiter, signal: Option<Box<NewSignal>>) {
         self.entries.push(entry);
         self.waiters.push(waiter);
         self.signals.push(signal);

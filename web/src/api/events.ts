@@ -23,12 +23,18 @@ function gathering(queries: QueryClient) {
   const waiting = new Set<string>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const load = () => {
-    timer = waiting.size === 0 ? undefined : setTimeout(load, PACE);
-    for (const key of waiting) {
-      // An answer that is on its way may be older than the event: it is asked for again.
-      void queries.invalidateQueries({ queryKey: [key] });
+    if (waiting.size === 0) {
+      timer = undefined;
+      return;
     }
-    waiting.clear();
+    for (const key of waiting) {
+      // An answer that is on its way may be older than the event: it is asked for again once it is here.
+      if (queries.isFetching({ queryKey: [key] }) === 0) {
+        waiting.delete(key);
+        void queries.invalidateQueries({ queryKey: [key] });
+      }
+    }
+    timer = setTimeout(load, PACE);
   };
   return {
     happened(keys: readonly string[]) {

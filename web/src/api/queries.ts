@@ -1,5 +1,5 @@
 /** What is known of the program's answers, once for the whole application. */
-import { QueryClient } from '@tanstack/react-query';
+import { MutationCache, QueryCache, QueryClient } from '@tanstack/react-query';
 
 import { Problem } from './client';
 import { meQuery } from './session';
@@ -9,13 +9,13 @@ import { meQuery } from './session';
  * to be sent when the network returns, because an order is not to leave when nobody expects it any more.
  */
 export const queries: QueryClient = new QueryClient({
+  queryCache: new QueryCache({ onError: noteSignOut }),
+  mutationCache: new MutationCache({ onError: noteSignOut }),
   defaultOptions: {
-    queries: { retry: false, staleTime: 1_000, networkMode: 'always' },
-    mutations: { onError: noteSignOut, networkMode: 'always' },
+    queries: { retry: false, staleTime: 1_000, networkMode: 'always', refetchOnReconnect: true },
+    mutations: { networkMode: 'always' },
   },
 });
-
-queries.getQueryCache().config.onError = noteSignOut;
 
 /** A session that ended shows the sign-in page instead of a page of refusals. */
 function noteSignOut(error: Error): void {

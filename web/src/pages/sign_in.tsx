@@ -20,6 +20,7 @@ export function SignInPage(): ReactNode {
     <Center component="main" mih="100vh" p="md">
       <Card maw={420} padding="xl" w="100%" withBorder>
         <Stack>
+          <Text fw={700}>Atomik</Text>
           <Title order={1} size="h2">
             {registers ? 'Register' : 'Log in'}
           </Title>

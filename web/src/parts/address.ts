@@ -39,3 +39,26 @@ export function useSearchParts<Name extends string>(
   };
   return [known, change];
 }
+
+/** The page of a list that the address names, and the way to another. */
+export function pagingOf(cursor: string | undefined, change: (parts: { cursor: string | undefined }) => void) {
+  return {
+    cursor,
+    go: (to: string | undefined) => {
+      change({ cursor: to });
+    },
+  };
+}
+
+/** The order of a list that the address names, and the way to another, which begins at the first page. */
+export function sortingOf(
+  sort: string | undefined,
+  change: (parts: { sort: string; cursor: undefined }) => void,
+) {
+  return {
+    sort: sort ?? 'newest',
+    by: (other: string) => {
+      change({ sort: other, cursor: undefined });
+    },
+  };
+}

@@ -2,6 +2,7 @@
 import { Button, Group, NativeSelect, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 
 import { accountsQuery } from '../api/accounts';
 import { strategiesQuery } from '../api/strategies';
@@ -28,6 +29,8 @@ export function Filters({ shown, statuses = [], search, change }: FiltersProps) 
   const typed = useDebouncedCallback((symbol: string) => {
     choose({ symbol: symbol.trim() });
   }, 300);
+  // The field is drawn anew where it was cleared from outside, and not while somebody types in it.
+  const [clearings, setClearings] = useState(0);
   const has = (filter: Filter) => shown.includes(filter);
   const chosen = shown.some((filter) => search[filter] !== undefined);
   return (
@@ -38,7 +41,7 @@ export function Filters({ shown, statuses = [], search, change }: FiltersProps) 
       {has('symbol') && (
         <TextInput
           defaultValue={search.symbol ?? ''}
-          key={search.symbol === undefined ? 'none' : 'some'}
+          key={clearings}
           label="Symbol"
           onChange={(event) => {
             typed(event.currentTarget.value);
@@ -63,6 +66,7 @@ export function Filters({ shown, statuses = [], search, change }: FiltersProps) 
       {chosen && (
         <Button
           onClick={() => {
+            setClearings(clearings + 1);
             choose(Object.fromEntries(shown.map((filter) => [filter, undefined])));
           }}
           size="xs"

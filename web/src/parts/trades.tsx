@@ -2,6 +2,7 @@
 import { Text } from '@mantine/core';
 
 import type { Schemas } from '../api/client';
+import { money } from '../format/decimals';
 import { type Column, Rows } from './list';
 import type { Names } from './names';
 import { To } from './to';
@@ -57,7 +58,7 @@ export const FILL_COLUMNS: readonly Column<Fill>[] = [
     ),
   },
   { head: 'Profit', figure: true, cell: (fill) => <Profit amount={fill.realized_profit} /> },
-  { head: 'Commission', figure: true, cell: (fill) => <Figure value={fill.commission} /> },
+  { head: 'Commission', figure: true, cell: (fill) => money(fill.commission) },
 ];
 
 /** When, by which signal, on which strategy and account: what a row says of where it comes from. */

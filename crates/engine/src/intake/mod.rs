@@ -294,19 +294,27 @@ impl Intake {
             self.meters.delivery(refused.code);
             return;
         };
-        self.seen(found, received_at, refused.status, refused.code, None);
-        let kept = self.committer.note_refusal(Refusal {
-            user_id: entry.webhook.user_id,
-            webhook_id: entry.webhook.id,
+        self.meters.delivery(refused.code);
+        let (user_id, webhook_id) = (entry.webhook.user_id, entry.webhook.id);
+        let Refused { status, code, ref detail, .. } = *refused;
+        let refusal = Refusal {
+            user_id,
+            webhook_id,
             received_at,
             remote_ip,
-            status: refused.status,
-            code: refused.code,
-            detail: refused.detail.clone(),
+            status,
+            code,
+            detail: detail.clone(),
             payload,
             suppressed,
-        });
-        if !kept {
+        };
+        let events = Arc::clone(&self.events);
+        // Whoever is told of it looks into the log at once.
+        let tell = move || {
+            let body = EventBody::Delivery { webhook_id, status, code, signal_id: None };
+            events.publish(user_id, received_at, body);
+        };
+        if !self.committer.note_refusal(refusal, tell) {
             entry.meter.not_kept(suppressed);
         }
     }

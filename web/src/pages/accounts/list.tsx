@@ -7,7 +7,7 @@ import type { ReactNode } from 'react';
 
 import { brokersQuery } from '../../api/accounts';
 import { type Schemas, api, got } from '../../api/client';
-import { useSearchParts } from '../../parts/address';
+import { pagingOf, useSearchParts } from '../../parts/address';
 import { type Column, List } from '../../parts/list';
 import { Page } from '../../parts/page';
 import { To } from '../../parts/to';
@@ -38,12 +38,7 @@ export function AccountsPage(): ReactNode {
         empty="No broker account yet. Connect one, a paper account to begin with, so that strategies have a place to trade."
         keyOf={(row) => row.id}
         label="Broker accounts"
-        paging={{
-          cursor,
-          go: (next) => {
-            go({ cursor: next });
-          },
-        }}
+        paging={pagingOf(cursor, go)}
         query={accounts}
       />
       <Modal closeOnClickOutside={false} onClose={close} opened={connecting} size="lg" title="Connect a broker account">

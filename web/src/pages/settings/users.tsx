@@ -5,7 +5,7 @@ import type { ReactNode } from 'react';
 
 import { type Schemas, api, got } from '../../api/client';
 import { meQuery } from '../../api/session';
-import { useSearchParts } from '../../parts/address';
+import { pagingOf, useSearchParts } from '../../parts/address';
 import { Confirm } from '../../parts/confirm';
 import { type Column, List } from '../../parts/list';
 import { Page } from '../../parts/page';
@@ -43,12 +43,7 @@ export function UsersPage(): ReactNode {
         empty="Nobody has registered."
         keyOf={({ id }) => id}
         label="Users"
-        paging={{
-          cursor,
-          go: (to) => {
-            change({ cursor: to });
-          },
-        }}
+        paging={pagingOf(cursor, change)}
         query={users}
       />
     </Page>

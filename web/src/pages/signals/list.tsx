@@ -6,7 +6,7 @@ import type { Schemas } from '../../api/client';
 import { type SignalFilter, signalsQuery } from '../../api/signals';
 import { resultOf } from '../../format/results';
 import { duration } from '../../format/times';
-import { useSearchParts } from '../../parts/address';
+import { pagingOf, sortingOf, useSearchParts } from '../../parts/address';
 import { Filters, asFilter } from '../../parts/filters';
 import { type Column, List } from '../../parts/list';
 import { type Names, useNames } from '../../parts/names';
@@ -78,19 +78,9 @@ export function SignalsPage(): ReactNode {
         keyOf={({ id }) => id}
         label="Signals"
         minWidth={980}
-        paging={{
-          cursor: search.cursor,
-          go: (cursor) => {
-            change({ cursor });
-          },
-        }}
+        paging={pagingOf(search.cursor, change)}
         query={signals}
-        sorting={{
-          sort: search.sort ?? 'newest',
-          by: (sort) => {
-            change({ sort, cursor: undefined });
-          },
-        }}
+        sorting={sortingOf(search.sort, change)}
       />
     </Page>
   );

@@ -6,7 +6,7 @@ import type { ReactNode } from 'react';
 
 import { type Schemas, api, got } from '../../api/client';
 import { positionsQuery } from '../../api/positions';
-import { useSearchParts } from '../../parts/address';
+import { pagingOf, useSearchParts } from '../../parts/address';
 import { type Column, List } from '../../parts/list';
 import { useNames } from '../../parts/names';
 import { Page } from '../../parts/page';
@@ -47,12 +47,7 @@ export function StrategiesPage(): ReactNode {
         keyOf={(row) => row.id}
         label="Strategies"
         minWidth={900}
-        paging={{
-          cursor,
-          go: (next) => {
-            go({ cursor: next });
-          },
-        }}
+        paging={pagingOf(cursor, go)}
         query={strategies}
       />
     </Page>

@@ -4,7 +4,7 @@ import type { ReactNode } from 'react';
 
 import type { Schemas } from '../../api/client';
 import { type OrderFilter, ordersQuery } from '../../api/trades';
-import { useSearchParts } from '../../parts/address';
+import { pagingOf, sortingOf, useSearchParts } from '../../parts/address';
 import { CsvLink, Filters, asFilter } from '../../parts/filters';
 import { List } from '../../parts/list';
 import { useNames } from '../../parts/names';
@@ -38,19 +38,9 @@ export function OrdersPage(): ReactNode {
         keyOf={(order) => order.client_order_id}
         label="Orders"
         minWidth={1040}
-        paging={{
-          cursor,
-          go: (to) => {
-            change({ cursor: to });
-          },
-        }}
+        paging={pagingOf(cursor, change)}
         query={orders}
-        sorting={{
-          sort: search.sort ?? 'newest',
-          by: (sort) => {
-            change({ sort, cursor: undefined });
-          },
-        }}
+        sorting={sortingOf(search.sort, change)}
       />
     </Page>
   );

@@ -6,7 +6,8 @@ import type { ReactNode } from 'react';
 import type { Schemas } from '../../api/client';
 import { type PositionFilter, positionsOf } from '../../api/positions';
 import { strategiesQuery } from '../../api/strategies';
-import { useSearchParts } from '../../parts/address';
+import { money } from '../../format/decimals';
+import { pagingOf, useSearchParts } from '../../parts/address';
 import { CsvLink, Filters, asFilter } from '../../parts/filters';
 import { FlattenStrategy } from '../../parts/flatten';
 import { type Column, List } from '../../parts/list';
@@ -64,7 +65,7 @@ function columnsOf(names: Names, isActive: (strategy: number) => boolean): reado
       cell: ({ unrealized_profit, currency }) => <Profit amount={unrealized_profit} currency={currency} />,
     },
     { head: 'Realized', figure: true, cell: ({ realized_profit }) => <Profit amount={realized_profit} /> },
-    { head: 'Commission', figure: true, cell: ({ commission }) => <Figure value={commission} /> },
+    { head: 'Commission', figure: true, cell: ({ commission }) => money(commission) },
     { head: 'Changed', cell: ({ updated_at }) => <When at={updated_at} /> },
     {
       head: 'Actions',
@@ -110,12 +111,7 @@ export function PositionsPage(): ReactNode {
         keyOf={({ strategy_id, symbol }) => `${strategy_id} ${symbol}`}
         label="Positions"
         minWidth={1080}
-        paging={{
-          cursor,
-          go: (to) => {
-            change({ cursor: to });
-          },
-        }}
+        paging={pagingOf(cursor, change)}
         query={positions}
       />
     </Page>

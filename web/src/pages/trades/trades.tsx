@@ -4,7 +4,7 @@ import type { ReactNode } from 'react';
 
 import type { Schemas } from '../../api/client';
 import { type FillFilter, fillsQuery } from '../../api/trades';
-import { useSearchParts } from '../../parts/address';
+import { pagingOf, sortingOf, useSearchParts } from '../../parts/address';
 import { CsvLink, Filters, asFilter } from '../../parts/filters';
 import { List } from '../../parts/list';
 import { useNames } from '../../parts/names';
@@ -27,19 +27,9 @@ export function TradesPage(): ReactNode {
         keyOf={(fill) => fill.exec_id}
         label="Trades"
         minWidth={820}
-        paging={{
-          cursor,
-          go: (to) => {
-            change({ cursor: to });
-          },
-        }}
+        paging={pagingOf(cursor, change)}
         query={fills}
-        sorting={{
-          sort: search.sort ?? 'newest',
-          by: (sort) => {
-            change({ sort, cursor: undefined });
-          },
-        }}
+        sorting={sortingOf(search.sort, change)}
       />
     </Page>
   );

@@ -1,5 +1,5 @@
 /** Writes the message that goes into an alert, and sends it as a test. */
-import { Group, List as Steps, NativeSelect, SegmentedControl, Stack, Switch, TextInput } from '@mantine/core';
+import { List as Steps, NativeSelect, SegmentedControl, SimpleGrid, Stack, Switch, TextInput } from '@mantine/core';
 import { useState } from 'react';
 
 import type { Schemas } from '../../api/client';
@@ -73,7 +73,7 @@ export function AlertBuilder({ webhook }: { webhook: Schemas['Webhook'] }) {
 
 function PlainChoices({ wish, change }: { wish: Wish; change: (part: Partial<Wish>) => void }) {
   return (
-    <Group align="flex-start" grow>
+    <SimpleGrid cols={{ base: 1, xs: wish.purpose === 'part' ? 3 : 2 }}>
       <NativeSelect
         data={['BUY', 'SELL']}
         label="Action"
@@ -102,6 +102,6 @@ function PlainChoices({ wish, change }: { wish: Wish; change: (part: Partial<Wis
           value={wish.percent}
         />
       )}
-    </Group>
+    </SimpleGrid>
   );
 }

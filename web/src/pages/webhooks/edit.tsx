@@ -44,13 +44,13 @@ export function EditSection({ webhook }: { webhook: Schemas['Webhook'] }) {
         <Stack maw={640}>
           <TextInput key={form.key('name')} label="Name" required {...form.getInputProps('name')} />
           <Textarea autosize key={form.key('description')} label="Description" {...form.getInputProps('description')} />
-          <Group align="flex-end" wrap="nowrap">
+          <Group align="flex-end">
             <TextInput
               description="A comma-separated list, 52.89.214.238, 34.212.75.30 for example. Any other sender gets 403 Forbidden. Empty lets everybody in who has the secret."
               inputWrapperOrder={['label', 'description', 'input', 'error']}
               key={form.key('allowed_ips')}
               label="Allowed IPs"
-              style={{ flex: 1 }}
+              style={{ flex: '1 1 280px' }}
               {...form.getInputProps('allowed_ips')}
             />
             <Button

@@ -1,11 +1,11 @@
 /** The webhooks: which there are, whether they take alerts, and making one. */
 import { Button, Modal } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 
-import type { Schemas } from '../../api/client';
-import { webhooksQuery } from '../../api/webhooks';
+import { type Schemas, api, got } from '../../api/client';
+import { pagingOf, useSearchParts } from '../../parts/address';
 import { type Column, List } from '../../parts/list';
 import { Page } from '../../parts/page';
 import { To } from '../../parts/to';
@@ -44,7 +44,13 @@ const COLUMNS: readonly Column<Schemas['Webhook']>[] = [
 ];
 
 export function WebhooksPage(): ReactNode {
-  const webhooks = useQuery(webhooksQuery);
+  const [{ cursor }, change] = useSearchParts('cursor');
+  const webhooks = useQuery({
+    queryKey: ['webhooks', 'page', cursor],
+    placeholderData: keepPreviousData,
+    queryFn: () =>
+      got(api.GET('/api/v1/webhooks', { params: { query: cursor === undefined ? {} : { cursor } } })),
+  });
   const [making, { open, close }] = useDisclosure();
   return (
     <Page actions={<Button onClick={open}>Create New Webhook</Button>} title="Webhooks">
@@ -54,6 +60,7 @@ export function WebhooksPage(): ReactNode {
         keyOf={({ id }) => id}
         label="Webhooks"
         minWidth={640}
+        paging={pagingOf(cursor, change)}
         query={webhooks}
       />
       <Modal closeOnClickOutside={false} onClose={close} opened={making} size="lg" title="Create New Webhook">

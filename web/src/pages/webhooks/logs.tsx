@@ -5,7 +5,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { type Schemas, api, got } from '../../api/client';
 import { codesQuery } from '../../api/codes';
 import { duration } from '../../format/times';
-import { useSearchParts } from '../../parts/address';
+import { pagingOf, useSearchParts } from '../../parts/address';
 import { type Column, List } from '../../parts/list';
 import { To } from '../../parts/to';
 import { Reason } from '../../parts/values';
@@ -82,12 +82,7 @@ export function Logs({ webhook }: { webhook: Schemas['Webhook'] }) {
         keyOf={({ id }) => id}
         label={`Logs of ${webhook.name}`}
         minWidth={980}
-        paging={{
-          cursor,
-          go: (to) => {
-            change({ cursor: to });
-          },
-        }}
+        paging={pagingOf(cursor, change)}
         query={logs}
       />
     </Stack>

@@ -44,7 +44,7 @@ export function SecretSection({ webhook }: { webhook: Schemas['Webhook'] }) {
       <Group align="flex-end">
         <NativeSelect
           data={OVERLAPS}
-          label="The secret that is in use"
+          label="After rotating"
           onChange={(event) => {
             setOverlap(event.currentTarget.value);
           }}
