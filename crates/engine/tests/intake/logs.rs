@@ -40,6 +40,17 @@ async fn every_answer_to_a_known_token_is_logged() {
 }
 
 #[tokio::test]
+async fn who_is_told_of_a_refusal_finds_it_in_the_log() {
+    let house = House::new().await;
+    let mut told = house.engine.events().subscribe(house.tenant.user.id, None).live;
+    for rows in 1..=3 {
+        house.send(r#"{"action":"HOLD"}"#).await;
+        told.recv().await.unwrap();
+        assert_eq!(house.log(DeliveryFilter::All).await.len(), rows);
+    }
+}
+
+#[tokio::test]
 async fn a_flood_of_refusals_keeps_few_rows_and_counts_the_rest() {
     let house = House::new().await;
     let guess = || Inbound { secrets: vec![SecretString::from("guess")], ..house.inbound("{}") };

@@ -19,6 +19,7 @@ import { EnvironmentBadge } from '../../parts/values';
 import { ActiveSwitch } from './active';
 import { StrategyEditor } from './editor';
 import { Holding, Terms } from './holding';
+import { FillPrices } from './prices';
 import { RecentOrders, RecentSignals } from './recent';
 import { type EditorValues, updated, valuesOf } from './values';
 
@@ -99,6 +100,7 @@ function Activity({ strategy }: { strategy: Detail }) {
           }
         />
       </SimpleGrid>
+      <FillPrices id={strategy.id} symbol={strategy.symbol} />
       <RecentSignals id={strategy.id} />
       <RecentOrders id={strategy.id} />
     </Stack>
