@@ -1,6 +1,6 @@
 /** Which rows of a list are shown. The choice stands in the page's address: it can be kept, sent and gone back to. */
 import { Button, Group, NativeSelect, TextInput } from '@mantine/core';
-import { useDebouncedCallback } from '@mantine/hooks';
+import { useDebouncedCallback, useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 
@@ -31,51 +31,58 @@ export function Filters({ shown, statuses = [], search, change }: FiltersProps) 
   }, 300);
   // The field is drawn anew where it was cleared from outside, and not while somebody types in it.
   const [clearings, setClearings] = useState(0);
+  const [opened, { toggle }] = useDisclosure();
   const has = (filter: Filter) => shown.includes(filter);
   const chosen = shown.some((filter) => search[filter] !== undefined);
   return (
-    <Group align="flex-end" component="search" gap="xs">
-      {has('webhook_id') && <OneWebhook choose={choose} value={search.webhook_id} />}
-      {has('strategy_id') && <OneStrategy choose={choose} value={search.strategy_id} />}
-      {has('broker_account_id') && <OneAccount choose={choose} value={search.broker_account_id} />}
-      {has('symbol') && (
-        <TextInput
-          defaultValue={search.symbol ?? ''}
-          key={clearings}
-          label="Symbol"
-          onChange={(event) => {
-            typed(event.currentTarget.value);
-          }}
-          size="xs"
-          w={110}
-        />
-      )}
-      {has('status') && (
-        <Choice
-          all="Any status"
-          choices={statuses.map((status) => ({ value: status, label: status.replace('_', ' ') }))}
-          label="Status"
-          pick={(status) => {
-            choose({ status });
-          }}
-          value={search.status}
-        />
-      )}
-      {has('since') && <Moment choose={choose} name="since" value={search.since} />}
-      {has('until') && <Moment choose={choose} name="until" value={search.until} />}
-      {chosen && (
-        <Button
-          onClick={() => {
-            setClearings(clearings + 1);
-            choose(Object.fromEntries(shown.map((filter) => [filter, undefined])));
-          }}
-          size="xs"
-          variant="subtle"
-        >
-          Clear filters
-        </Button>
-      )}
-    </Group>
+    <search>
+      <Button aria-expanded={opened} hiddenFrom="sm" mb={opened ? 'xs' : 0} onClick={toggle} size="xs" variant="default">
+        {chosen ? 'Filters (in use)' : 'Filters'}
+      </Button>
+      {/* A telephone shows the rows first. */}
+      <Group align="flex-end" gap="xs" {...(!opened && { visibleFrom: 'sm' })}>
+        {has('webhook_id') && <OneWebhook choose={choose} value={search.webhook_id} />}
+        {has('strategy_id') && <OneStrategy choose={choose} value={search.strategy_id} />}
+        {has('broker_account_id') && <OneAccount choose={choose} value={search.broker_account_id} />}
+        {has('symbol') && (
+          <TextInput
+            defaultValue={search.symbol ?? ''}
+            key={clearings}
+            label="Symbol"
+            onChange={(event) => {
+              typed(event.currentTarget.value);
+            }}
+            size="xs"
+            w={110}
+          />
+        )}
+        {has('status') && (
+          <Choice
+            all="Any status"
+            choices={statuses.map((status) => ({ value: status, label: status.replace('_', ' ') }))}
+            label="Status"
+            pick={(status) => {
+              choose({ status });
+            }}
+            value={search.status}
+          />
+        )}
+        {has('since') && <Moment choose={choose} name="since" value={search.since} />}
+        {has('until') && <Moment choose={choose} name="until" value={search.until} />}
+        {chosen && (
+          <Button
+            onClick={() => {
+              setClearings(clearings + 1);
+              choose(Object.fromEntries(shown.map((filter) => [filter, undefined])));
+            }}
+            size="xs"
+            variant="subtle"
+          >
+            Clear filters
+          </Button>
+        )}
+      </Group>
+    </search>
   );
 }
 
