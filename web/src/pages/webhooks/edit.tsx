@@ -29,7 +29,7 @@ export function EditSection({ webhook }: { webhook: Schemas['Webhook'] }) {
     },
     onError: atFields(form),
     onSuccess: async (saved) => {
-      // As the server read it: the preset has become its addresses.
+      // As the server reads it.
       form.setValues(valuesOf(saved));
       await queries.invalidateQueries({ queryKey: ['webhooks'] });
     },
@@ -46,7 +46,7 @@ export function EditSection({ webhook }: { webhook: Schemas['Webhook'] }) {
           <Textarea autosize key={form.key('description')} label="Description" {...form.getInputProps('description')} />
           <Group align="flex-end">
             <TextInput
-              description="A comma-separated list, 52.89.214.238, 34.212.75.30 for example. Any other sender gets 403 Forbidden. Empty lets everybody in who has the secret."
+              description="A comma-separated list, 52.89.214.238, 34.212.75.30 for example. The word tradingview stands for the addresses that TradingView publishes. Any other sender gets 403 Forbidden; empty lets everybody in who has the secret."
               inputWrapperOrder={['label', 'description', 'input', 'error']}
               key={form.key('allowed_ips')}
               label="Allowed IPs"
