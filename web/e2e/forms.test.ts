@@ -64,7 +64,7 @@ test('without a network, what was fetched stays, what was typed stays, and tryin
   await form.getByRole('textbox', { name: 'Secret' }).waitFor();
 });
 
-test('a page that is opened without a network says so and offers to try again', async () => {
+test('a page that is opened without a network says so, offers to try again, and comes when the network does', async () => {
   for (const name of ['Seen before', 'Not seen yet']) {
     await done(client.POST('/api/v1/webhooks', { body: { name } }));
   }
@@ -82,8 +82,10 @@ test('a page that is opened without a network says so and offers to try again', 
   await other.click();
   await page.getByRole('alert').getByText('cannot be reached').waitFor();
 
-  await page.context().setOffline(false);
   await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByRole('alert').getByText('cannot be reached').waitFor();
+
+  await page.context().setOffline(false);
   await page.getByRole('heading', { name: 'Not seen yet', level: 1 }).waitFor();
   await expect.poll(() => page.getByText('cannot be reached').count()).toBe(0);
 });
