@@ -54,7 +54,7 @@ async fn a_file_has_what_the_list_has(#[case] list: &str, #[case] header: &str) 
         orders["items"].as_array().unwrap().iter().all(|order| order["acknowledged_at"].is_string())
     };
     client.wait_for("/api/v1/orders", answered).await;
-    for query in ["", "?symbol=nq", "?sort=oldest", "?until=2000-01-01T00:00:00Z"] {
+    for query in ["", "?symbol=nq", "?open=true", "?sort=oldest", "?until=2000-01-01T00:00:00Z"] {
         let listed = client.client.get(&format!("/api/v1/{list}{query}")).await.expect(200).body;
         let listed: Vec<_> = listed["items"].as_array().unwrap().iter().map(cells).collect();
         let file = client.client.get(&format!("/api/v1/{list}.csv{query}")).await.expect(200).text;

@@ -8,9 +8,11 @@ mod trading;
 use atomik_domain::Plan;
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
-use common::Reply;
+use common::{Reply, TestApp};
 use rstest::rstest;
 use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use trading::{PUBLIC_URL, Trader, alert, app_and_trader, wrong_fields};
 
 #[tokio::test]
@@ -158,6 +160,29 @@ async fn rotation_without_overlap_ends_the_old_secret_at_once() {
     let old = alert(&app, &made["url"], json!({"action": "BUY"})).await;
     assert_eq!(old.body["code"], "invalid_secret");
     alert(&app, &rotated.body["url"], json!({"action": "BUY"})).await.expect(202);
+}
+
+/// Breaks every read of what came to webhooks, and nothing else.
+async fn forget_how_signals_are_found(app: &TestApp) {
+    let file = app.data_dir.path().join(atomik_storage::sqlite::DATABASE_FILE);
+    let mut connection = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
+    sqlx::query("DROP INDEX signals_by_webhook").execute(&mut connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_secret_that_is_in_force_is_answered_whatever_cannot_be_read() {
+    let (app, client) = app_and_trader().await;
+    let made = client.webhook("one").await;
+    forget_how_signals_are_found(&app).await;
+    let path = format!("/api/v1/webhooks/{}", made["id"]);
+    client.send(Method::GET, &path, None).await.expect(503);
+
+    let second = client.webhook("two").await;
+    assert_eq!(second["secret"].as_str().unwrap().len(), 64);
+    alert(&app, &second["url"], json!({"action": "BUY"})).await.expect(202);
+
+    client.send(Method::POST, &format!("{path}/rotate-secret"), None).await.expect(503);
+    alert(&app, &made["url"], json!({"action": "BUY"})).await.expect(202);
 }
 
 #[tokio::test]

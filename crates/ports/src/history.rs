@@ -115,6 +115,8 @@ pub struct TradeFilter {
     pub until: Option<UnixMicros>,
     /// In one status (orders only).
     pub status: Option<OrderStatus>,
+    /// Not flat (positions only).
+    pub open: bool,
     /// Whose strategy that most needs a look stands so (signals only); `Skipped` finds those that no strategy was active
     /// for, too.
     pub outcome: Option<OutcomeStatus>,

@@ -1,5 +1,6 @@
 //! What a dashboard's first page asks: how much came of what, what needs a look, what an account is worth. Every read acts
-//! on one user's rows alone, and looks at no more than [`MAX_COUNTED`] of each kind, the newest.
+//! on one user's rows alone, and looks at no more than [`MAX_COUNTED`] of each kind, the newest (by thousands of ids: which
+//! of those that came together are left out is not said).
 
 use std::collections::BTreeMap;
 
@@ -128,7 +129,8 @@ pub struct AccountProfit {
 pub struct WebhookActivity {
     /// The webhook.
     pub webhook_id: WebhookId,
-    /// When the last delivery came and what became of it, however long ago; `None` where none did.
+    /// When the last delivery came and what became of it, whatever the moment that is counted from; `None` where none did.
+    /// An accepted one is looked for among the newest sixteen million ids of everybody.
     pub last: Option<(UnixMicros, Code)>,
     /// How many deliveries became signals.
     pub accepted: u64,

@@ -15,7 +15,7 @@ use atomik_ports::overview::Overview;
 use atomik_ports::{PageRequest, StoreError};
 use atomik_storage::sqlite::{Access, DATABASE_FILE, LOCK_FILE, OpenError, OpenOptions, SqliteStore};
 use atomik_testkit::builders::{
-    START, Tenant, at, fill, new_user, order, position, refusal, signal, tenant, windowed,
+    START, Tenant, at, fill, new_user, new_webhook, order, position, refusal, signal, tenant, windowed,
 };
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -373,4 +373,85 @@ async fn what_is_not_counted_any_more_is_said() {
     assert_eq!(counted().await, (2, false));
     move_ahead(dir.path(), 1_000).await;
     assert_eq!(counted().await, (1, true));
+}
+
+/// Writes so many equal refusals of a webhook, from an id on, faster than they could come.
+async fn refused_before(dir: &Path, webhook: i64, first: i64, count: i64) {
+    sqlx::query(
+        "WITH RECURSIVE n (id) AS (VALUES (?2) UNION ALL SELECT id + 1 FROM n WHERE id < ?2 + ?3 - 1) \
+         INSERT INTO deliveries (id, webhook_id, received_at, duration_us, status, code, suppressed) \
+         SELECT id, ?1, ?4, 0, 401, 'invalid_secret', 0 FROM n",
+    )
+    .bind(webhook)
+    .bind(first)
+    .bind(count)
+    .bind(START.0)
+    .execute(&mut raw(dir).await)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn of_too_many_deliveries_the_newest_are_counted_whichever_webhook_they_came_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path(), START).await.unwrap();
+    let alice = tenant(&store, "alice").await.unwrap();
+    let quiet = store.create_webhook(new_webhook(alice.user.id, "quiet"), None).await.unwrap();
+    drop(store);
+    refused_before(dir.path(), alice.webhook.id.0, 1, 110_000).await;
+    refused_before(dir.path(), quiet.id.0, 110_001, 10).await;
+    let store = SqliteStore::open(dir.path(), START).await.unwrap();
+    let happened = store.happened(alice.user.id, START).await.unwrap();
+    let counts: Vec<_> = happened.others.iter().map(|group| (group.webhook_id, group.count)).collect();
+    assert_eq!(counts, [(quiet.id, 10), (alice.webhook.id, 99_990)]);
+    assert!(happened.truncated);
+}
+
+#[tokio::test]
+async fn a_search_since_a_moment_goes_back_no_further() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path(), START).await.unwrap();
+    let alice = tenant(&store, "alice").await.unwrap();
+    for second in [0, 3_600] {
+        let new = NewSignal { received_at: at(second), ..signal(&alice) };
+        store.commit(vec![Entry::Signal(Box::new(new))], START).await.unwrap();
+    }
+    move_ahead(dir.path(), 1_000).await;
+    let skipped = TradeFilter { outcome: Some(OutcomeStatus::Skipped), ..TradeFilter::default() };
+    for (filter, found) in [
+        (TradeFilter { since: Some(at(1_800)), ..skipped.clone() }, 1),
+        (TradeFilter { until: Some(at(1_800)), ..skipped.clone() }, 1),
+        (TradeFilter { since: Some(at(7_200)), ..skipped.clone() }, 0),
+        (TradeFilter { until: Some(at(1_800)), oldest_first: true, ..skipped }, 1),
+    ] {
+        let read = store.signals(alice.user.id, &filter, FIRST).await.unwrap();
+        assert_eq!((read.items.len(), read.next), (found, None), "one page is the end: {filter:?}");
+    }
+}
+
+/// Files exist of both texts that migration 2 has had.
+#[tokio::test]
+async fn a_directory_of_before_signals_were_found_by_era_is_brought_up_to_date() {
+    const LEAN: &str =
+        "x'6848026ca0a0a1e3959a1a2b02173b30989ac781acedf5442a0f66323166fda6e48cd95d8a4b8a540d023693952d10d4'";
+    let lean = format!("UPDATE _sqlx_migrations SET checksum = {LEAN} WHERE version = 2");
+    let by_webhook = "DROP INDEX signals_by_webhook; CREATE INDEX signals_by_webhook ON signals (webhook_id)";
+    for before in [lean.as_str(), by_webhook] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(dir.path(), START).await.unwrap();
+        let alice = tenant(&store, "alice").await.unwrap();
+        store.commit(signals(&alice, 3), START).await.unwrap();
+        drop(store);
+        let older = format!("{before}; DELETE FROM _sqlx_migrations WHERE version = 4");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(older)).execute(&mut raw(dir.path()).await).await.unwrap();
+        let store = SqliteStore::open(dir.path(), START).await.unwrap();
+        let found = store.signals(alice.user.id, &TradeFilter::default(), FIRST).await.unwrap();
+        assert_eq!(found.items.len(), 3, "{before}");
+        let index: String =
+            sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE name = 'signals_by_webhook'")
+                .fetch_one(&mut raw(dir.path()).await)
+                .await
+                .unwrap();
+        assert!(index.contains("id >> 12"), "{index}");
+    }
 }

@@ -208,7 +208,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Cancels what works on an account and exits every strategy's position there
+         * Cancels the entries that wait at the broker on an account and exits every strategy's position there
          * @description The exits are signals like any other: this answers as soon as they are stored.
          */
         post: operations["flatten_account"];
@@ -601,8 +601,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Your strategies' positions, flat ones too
-         * @description One row a strategy and symbol. What a broker account holds in all is at
+         * Your strategies' positions
+         * @description One row a strategy and symbol, flat ones too unless `open` leaves them out. What a broker account holds in all is at
          *     `/api/v1/broker-accounts/{id}/positions`. Prices are no older than two seconds; a broker that does not answer within
          *     half a second holds nothing up, and its positions come without them.
          */
@@ -728,7 +728,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Cancels what works for a strategy and exits its position
+         * Cancels the entries that wait at the broker for a strategy and exits its position
          * @description The exit is a signal like any other: this answers as soon as it is stored. A flat strategy gets none.
          */
         post: operations["flatten_strategy"];
@@ -2258,6 +2258,8 @@ export interface components {
         Overview: {
             /** @description What needs a look, at most 50: first what holds now, then what happened, the newest first. */
             attention: components["schemas"]["Attention"][];
+            /** @description Whether more than those need a look. */
+            attention_truncated: boolean;
             /** @description Requests to your webhooks. */
             deliveries: components["schemas"]["DeliveryCounts"];
             /** @description What your fills locked in, by currency. */
@@ -2876,7 +2878,8 @@ export interface components {
             last_code?: components["schemas"]["Code"] | null;
             /**
              * Format: date-time
-             * @description When the last request came, however long ago; null where none did.
+             * @description When the last request came, also before the last 24 hours; null where none did. One that became a signal is looked
+             *     for among the newest sixteen million signals and log rows of the program.
              */
             last_received_at?: string | null;
             /**
@@ -5017,6 +5020,8 @@ export interface operations {
                 until?: string;
                 /** @description Which come first: `newest` or `oldest`; `newest` where it is not given. A cursor goes on with the same order. */
                 sort?: components["schemas"]["Sort"];
+                /** @description `true` leaves out those that are flat. */
+                open?: boolean;
                 /** @description How many rows, 1 to 200; 50 where it is not given. */
                 limit?: number;
                 /** @description The `next_cursor` of the page before; opaque. */
@@ -5081,6 +5086,8 @@ export interface operations {
                 until?: string;
                 /** @description Which come first: `newest` or `oldest`; `newest` where it is not given. A cursor goes on with the same order. */
                 sort?: components["schemas"]["Sort"];
+                /** @description `true` leaves out those that are flat. */
+                open?: boolean;
             };
             header?: never;
             path?: never;
@@ -5146,8 +5153,9 @@ export interface operations {
                 /** @description Only those of one webhook. */
                 webhook_id?: number;
                 /**
-                 * @description Only those whose own `status` is this. One answer goes back a bounded way: a page may have fewer rows than `limit`,
-                 *     none even, and still have a `next_cursor` to go on with.
+                 * @description Only those whose own `status` is this. Where signals are chosen by this, a strategy, an account or a symbol, one
+                 *     answer goes back a bounded way: a page may have fewer rows than `limit`, none even, and still have a `next_cursor`
+                 *     to go on with.
                  */
                 status?: components["schemas"]["OutcomeStatus"];
                 /** @description How many rows, 1 to 200; 50 where it is not given. */

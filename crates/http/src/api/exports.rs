@@ -24,7 +24,7 @@ use crate::api::fills::FillView;
 use crate::api::orders::OrderView;
 use crate::api::positions::PositionView;
 use crate::api::refusals::ListRefusals;
-use crate::api::trade_filter::{StatusQuery, TradeQuery};
+use crate::api::trade_filter::{OpenQuery, StatusQuery, TradeQuery};
 use crate::auth::CurrentUser;
 use crate::error::{ApiError, ApiResult};
 use crate::extract::ApiQuery;
@@ -118,7 +118,7 @@ async fn export_fills(
     get,
     path = "/positions.csv",
     tag = "trading",
-    params(TradeQuery),
+    params(TradeQuery, OpenQuery),
     responses(
         (status = OK, description = "The file.", content_type = "text/csv", body = String, headers(
             ("X-Row-Limit" = u32, description = "How many rows a file has at most.")
@@ -130,8 +130,9 @@ async fn export_positions(
     current: CurrentUser,
     State(state): State<AppState>,
     ApiQuery(trade): ApiQuery<TradeQuery>,
+    ApiQuery(open): ApiQuery<OpenQuery>,
 ) -> ApiResult<Response> {
-    file_of::<PositionView>(state, current.user.id, trade.read()?).await
+    file_of::<PositionView>(state, current.user.id, open.read_with(&trade)?).await
 }
 
 /// A file that is read while it is sent. What fails at the first page is an answer of its own; what fails later breaks the

@@ -46,7 +46,7 @@ fn stored(report: FlattenReport) -> (StatusCode, Json<Flattening>) {
     (StatusCode::ACCEPTED, Json(Flattening { signals }))
 }
 
-/// Cancels what works on an account and exits every strategy's position there
+/// Cancels the entries that wait at the broker on an account and exits every strategy's position there
 ///
 /// The exits are signals like any other: this answers as soon as they are stored.
 #[utoipa::path(
@@ -64,7 +64,7 @@ async fn flatten_account(
     Ok(stored(state.engine.flatten(current.user.id, BrokerAccountId(id), None).await?))
 }
 
-/// Cancels what works for a strategy and exits its position
+/// Cancels the entries that wait at the broker for a strategy and exits its position
 ///
 /// The exit is a signal like any other: this answers as soon as it is stored. A flat strategy gets none.
 #[utoipa::path(

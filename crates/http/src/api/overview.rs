@@ -47,6 +47,8 @@ struct OverviewView {
     realized_profit: Vec<CurrencyProfit>,
     /// What needs a look, at most 50: first what holds now, then what happened, the newest first.
     attention: Vec<AttentionView>,
+    /// Whether more than those need a look.
+    attention_truncated: bool,
     /// How the program itself stands.
     system: SystemView,
 }
@@ -191,12 +193,14 @@ async fn get_overview(
     let since = query.read(state.now())?;
     let happened = state.store.happened(current.user.id, since).await?;
     let readiness = state.engine.readiness().await;
+    let (attention, attention_truncated) = attention::gather(&state, &current.user, &happened).await?;
     Ok(Json(OverviewView {
         since: since.to_rfc3339(),
         truncated: happened.truncated,
         signals: SignalCounts::of(&happened.signals),
         deliveries: DeliveryCounts::of(&happened),
-        attention: attention::gather(&state, &current.user, &happened).await?,
+        attention,
+        attention_truncated,
         realized_profit: by_currency(happened.profits),
         system: SystemView {
             ready: readiness.is_ready(),

@@ -16,7 +16,7 @@ use crate::AppState;
 use crate::api::exports::Listed;
 use crate::api::format::PositionSideWord;
 use crate::api::refusals::ListRefusals;
-use crate::api::trade_filter::TradeQuery;
+use crate::api::trade_filter::{OpenQuery, TradeQuery};
 use crate::auth::CurrentUser;
 use crate::error::ApiResult;
 use crate::extract::{ApiQuery, ListOf, PageQuery, Paging};
@@ -140,25 +140,27 @@ impl Listed for PositionView {
     }
 }
 
-/// Your strategies' positions, flat ones too
+/// Your strategies' positions
 ///
-/// One row a strategy and symbol. What a broker account holds in all is at
+/// One row a strategy and symbol, flat ones too unless `open` leaves them out. What a broker account holds in all is at
 /// `/api/v1/broker-accounts/{id}/positions`. Prices are no older than two seconds; a broker that does not answer within
 /// half a second holds nothing up, and its positions come without them.
 #[utoipa::path(
     get,
     path = "/positions",
     tag = "trading",
-    params(TradeQuery, PageQuery),
+    params(TradeQuery, OpenQuery, PageQuery),
     responses((status = OK, description = "Positions.", body = ListOf<PositionView>), ListRefusals)
 )]
 async fn list_positions(
     current: CurrentUser,
     State(state): State<AppState>,
     ApiQuery(trade): ApiQuery<TradeQuery>,
+    ApiQuery(open): ApiQuery<OpenQuery>,
     Paging(page): Paging,
 ) -> ApiResult<Json<ListOf<PositionView>>> {
-    Ok(Json(ListOf::from(PositionView::page(&state, current.user.id, &trade.read()?, page).await?)))
+    let filter = open.read_with(&trade)?;
+    Ok(Json(ListOf::from(PositionView::page(&state, current.user.id, &filter, page).await?)))
 }
 
 /// Where a position is held.

@@ -62,7 +62,6 @@ impl TradeQuery {
     fn read_and(&self, more: impl FnOnce(&mut TradeFilter, &mut FieldErrors)) -> ApiResult<TradeFilter> {
         let mut errors = FieldErrors::default();
         let mut filter = TradeFilter {
-            webhook_id: None,
             strategy_id: read_id(&mut errors, "strategy_id", self.strategy_id.as_deref()).map(StrategyId),
             broker_account_id: read_id(&mut errors, "broker_account_id", self.broker_account_id.as_deref())
                 .map(BrokerAccountId),
@@ -70,8 +69,7 @@ impl TradeQuery {
             since: read(&mut errors, "since", self.since.as_deref(), read_time),
             until: read(&mut errors, "until", self.until.as_deref(), read_time),
             oldest_first: read(&mut errors, "sort", self.sort.as_deref(), read_sort).unwrap_or_default(),
-            status: None,
-            outcome: None,
+            ..TradeFilter::default()
         };
         more(&mut filter, &mut errors);
         errors.into_result()?;
@@ -100,6 +98,28 @@ impl StatusQuery {
     }
 }
 
+/// What positions can be filtered by besides.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OpenQuery {
+    /// `true` leaves out those that are flat.
+    #[param(value_type = Option<bool>)]
+    open: Option<String>,
+}
+
+impl OpenQuery {
+    /// The filter for the store, together with `trade`.
+    ///
+    /// # Errors
+    /// 422, naming every parameter that cannot be read.
+    pub fn read_with(&self, trade: &TradeQuery) -> ApiResult<TradeFilter> {
+        trade.read_and(|filter, errors| {
+            let expected = |text: &str| text.parse::<bool>().map_err(|_| "expected true or false");
+            filter.open = read(errors, "open", self.open.as_deref(), expected).unwrap_or_default();
+        })
+    }
+}
+
 /// What strategies can be filtered by.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -123,8 +143,9 @@ pub struct SignalQuery {
     /// Only those of one webhook.
     #[param(value_type = Option<i64>)]
     webhook_id: Option<String>,
-    /// Only those whose own `status` is this. One answer goes back a bounded way: a page may have fewer rows than `limit`,
-    /// none even, and still have a `next_cursor` to go on with.
+    /// Only those whose own `status` is this. Where signals are chosen by this, a strategy, an account or a symbol, one
+    /// answer goes back a bounded way: a page may have fewer rows than `limit`, none even, and still have a `next_cursor`
+    /// to go on with.
     #[param(value_type = Option<OutcomeStatusWord>)]
     status: Option<String>,
 }

@@ -99,7 +99,9 @@ async fn create_webhook(
         .await
         .map_err(|error| explain_limit(error, &current.user))?;
     state.engine.refresh().await?;
-    Ok((StatusCode::CREATED, Json(WebhookWithSecret::of(view(&state, &webhook).await?, &secret))))
+    // Nothing came to it yet, and no read stands between the secret and its only answer.
+    let view = WebhookView::of(&webhook, WebhookActivityView::default(), &state);
+    Ok((StatusCode::CREATED, Json(WebhookWithSecret::of(view, &secret))))
 }
 
 /// One webhook
@@ -188,6 +190,8 @@ async fn rotate_secret(
     let overlap_s = request.check()?;
     let id = WebhookId(id);
     let before = state.store.webhook(current.user.id, id).await?;
+    // Read before the write: nothing that can fail stands between the new secret and its only answer.
+    let activity = activity(&state, current.user.id, &[id]).await?.remove(&id).unwrap_or_default();
     let (secret, secret_hash) = new_secret()?;
     let previous = (overlap_s > 0).then(|| PreviousSecret {
         hash: before.secret_hash,
@@ -197,7 +201,7 @@ async fn rotate_secret(
     // A new secret activates nothing, so no limit is in its way.
     let webhook = state.store.update_webhook(current.user.id, id, patch, None).await?;
     state.engine.refresh().await?;
-    Ok(Json(WebhookWithSecret::of(view(&state, &webhook).await?, &secret)))
+    Ok(Json(WebhookWithSecret::of(WebhookView::of(&webhook, activity, &state), &secret)))
 }
 
 /// What came to webhooks.

@@ -53,7 +53,7 @@ pub struct TestApp {
     pub state: AppState,
     pub clock: Arc<MovableClock>,
     pub store: Arc<dyn Store>,
-    _data_dir: TempDir,
+    pub data_dir: TempDir,
 }
 
 impl TestApp {
@@ -90,7 +90,7 @@ impl TestApp {
         change(&mut settings);
         let state = AppState::new(engine, Arc::clone(&store), settings);
         let router = atomik_http::app(state.clone());
-        Self { router, state, clock, store, _data_dir: data_dir }
+        Self { router, state, clock, store, data_dir }
     }
 
     /// Somebody who is not signed in.

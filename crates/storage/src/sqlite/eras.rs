@@ -5,7 +5,9 @@
 //! takes the last era, then the two before it, then four, until it has what it wants or there is nothing older. From the
 //! oldest up it is the same the other way round.
 
+use atomik_domain::UnixMicros;
 use atomik_ports::StoreError;
+use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 
 use super::faults::fault;
@@ -13,10 +15,35 @@ use super::faults::fault;
 /// How many low bits of an id count within its era: as in the index `signals_by_webhook`.
 pub(super) const ERA_BITS: u32 = 12;
 
+/// What is received within so much of each other may be stored in either order.
+pub(super) const DISORDER_US: i64 = 10 * UnixMicros::SECOND;
+
 /// What a query that looks only into some eras begins with; `first` and `last` are its parameters for them. It goes on with
 /// `FROM e CROSS JOIN signals x ON x.id >> 12 = e.era AND x.webhook_id = ...`.
 pub(super) fn with_eras(first: &str, last: &str) -> String {
     format!("WITH RECURSIVE e(era) AS (VALUES ({last}) UNION ALL SELECT era - 1 FROM e WHERE era > {first})")
+}
+
+/// The id from which on rows are not older than a moment, give or take a little disorder: none below it is as young, and
+/// those from it on are at most twice the disorder older. The highest id there can be where there are no rows.
+pub(super) async fn first_since(
+    read: &mut SqliteConnection,
+    table: &'static str,
+    time: &'static str,
+    since: UnixMicros,
+) -> Result<i64, StoreError> {
+    let sql = format!(
+        "WITH RECURSIVE halves (low, high) AS (SELECT 0, coalesce(max(id), 0) + 1 FROM {table} UNION ALL \
+         SELECT CASE WHEN t.{time} < ?1 THEN t.id + 1 ELSE low END, \
+         CASE WHEN t.{time} < ?1 THEN high ELSE (low + high) / 2 END \
+         FROM halves CROSS JOIN {table} t ON t.id = (SELECT min(id) FROM {table} WHERE id >= (low + high) / 2) \
+         WHERE low < high) SELECT iif(EXISTS (SELECT 1 FROM {table}), max(low), 9223372036854775807) FROM halves"
+    );
+    sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(since.plus(-DISORDER_US).0)
+        .fetch_one(read)
+        .await
+        .map_err(fault)
 }
 
 /// A stretch of eras, both ends included.
@@ -37,40 +64,29 @@ pub(super) struct Eras {
 }
 
 impl Eras {
-    /// Those that signals with ids from `lowest` to `highest` are in.
-    fn between(lowest: i64, highest: i64) -> Self {
-        Self { oldest: lowest >> ERA_BITS, newest: highest >> ERA_BITS, length: 1, oldest_first: false }
-    }
-
-    /// Those that hold signals with ids below `before`.
-    pub async fn below(connection: &mut SqliteConnection, before: i64) -> Result<Self, StoreError> {
+    /// Those that hold signals with ids above one and below another, from the newest down or from the oldest up.
+    pub async fn between(
+        connection: &mut SqliteConnection,
+        above: i64,
+        below: i64,
+        oldest_first: bool,
+    ) -> Result<Self, StoreError> {
         let ends: (Option<i64>, Option<i64>) = sqlx::query_as(
-            "SELECT (SELECT min(id) FROM signals), (SELECT max(id) FROM signals WHERE id < ?1)",
+            "SELECT (SELECT min(id) FROM signals WHERE id > ?1), (SELECT max(id) FROM signals WHERE id < ?2)",
         )
-        .bind(before)
+        .bind(above)
+        .bind(below)
         .fetch_one(connection)
         .await
         .map_err(fault)?;
-        Ok(Self::between_ends(ends))
+        Ok(match ends {
+            (Some(lowest), Some(highest)) => Self::of_ids(lowest, highest, oldest_first),
+            _ => Self { oldest: 0, newest: -1, length: 1, oldest_first },
+        })
     }
 
-    /// Those that hold signals with ids above `after`, the oldest first.
-    pub async fn above(connection: &mut SqliteConnection, after: i64) -> Result<Self, StoreError> {
-        let ends: (Option<i64>, Option<i64>) = sqlx::query_as(
-            "SELECT (SELECT min(id) FROM signals WHERE id > ?1), (SELECT max(id) FROM signals)",
-        )
-        .bind(after)
-        .fetch_one(connection)
-        .await
-        .map_err(fault)?;
-        Ok(Self { oldest_first: true, ..Self::between_ends(ends) })
-    }
-
-    fn between_ends(ends: (Option<i64>, Option<i64>)) -> Self {
-        match ends {
-            (Some(lowest), Some(highest)) => Self::between(lowest, highest),
-            _ => Self { oldest: 0, newest: -1, length: 1, oldest_first: false },
-        }
+    fn of_ids(lowest: i64, highest: i64, oldest_first: bool) -> Self {
+        Self { oldest: lowest >> ERA_BITS, newest: highest >> ERA_BITS, length: 1, oldest_first }
     }
 
     /// The id that a read of what was not given out yet starts beyond; `None` where that is nothing.
@@ -115,8 +131,9 @@ mod tests {
 
     #[test]
     fn every_era_is_looked_into_once_from_the_newest_down() {
-        let eras =
-            |lowest, highest| Eras::between(lowest, highest).map(|s| (s.first, s.last)).collect::<Vec<_>>();
+        let eras = |lowest, highest| {
+            Eras::of_ids(lowest, highest, false).map(|s| (s.first, s.last)).collect::<Vec<_>>()
+        };
         assert_eq!(eras(1, 4_095), [(0, 0)]);
         assert_eq!(eras(1, 4_096), [(1, 1), (0, 0)]);
         assert_eq!(eras(5_000, 9 * 4_096), [(9, 9), (7, 8), (3, 6), (1, 2)]);
@@ -125,7 +142,7 @@ mod tests {
 
     #[test]
     fn or_from_the_oldest_up() {
-        let mut eras = Eras { oldest_first: true, ..Eras::between(5_000, 9 * 4_096) };
+        let mut eras = Eras::of_ids(5_000, 9 * 4_096, true);
         let mut found = Vec::new();
         while let Some(stretch) = eras.next() {
             found.push((stretch.first, stretch.last, eras.rest()));

@@ -17,14 +17,14 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
 
 use super::SqliteStore;
 use super::columns::Columns;
-use super::eras::{Eras, with_eras};
+use super::eras::{DISORDER_US, Eras, first_since, with_eras};
 use super::faults::fault;
 use super::rows::{
     FILL, OUTCOME, SIGNAL, order_columns, position_columns, read_all, read_fill, read_ip, read_notes,
     read_order, read_outcome, read_position, read_signal, urgency_of,
 };
 
-/// How many eras one read of signals by their outcome looks into at least, where it does not find enough before. What it
+/// How many eras one read of signals by their outcomes looks into at least, where it does not find enough before. What it
 /// costs is a look at the outcomes of each of the user's signals there.
 const MAX_ERAS_BY_OUTCOME: i64 = 64;
 
@@ -95,12 +95,7 @@ impl History for SqliteStore {
         let mut read = self.read().await?;
         let mut signals = Vec::new();
         let (mut looked_into, mut rest) = (0, None);
-        let start = beyond(filter, page);
-        let mut eras = if filter.oldest_first {
-            Eras::above(&mut read, start).await?
-        } else {
-            Eras::below(&mut read, start).await?
-        };
+        let mut eras = eras_of(&mut read, filter, page).await?;
         while let Some(stretch) = eras.next() {
             let rows = filtered(signals_sql(filter), user_id, filter, page)
                 .bind(filter.webhook_id.map(|id| id.0))
@@ -115,7 +110,7 @@ impl History for SqliteStore {
                 break;
             }
             looked_into += stretch.last - stretch.first + 1;
-            if filter.outcome.is_some() && looked_into >= MAX_ERAS_BY_OUTCOME {
+            if by_outcomes(filter) && looked_into >= MAX_ERAS_BY_OUTCOME {
                 rest = eras.rest();
                 break;
             }
@@ -183,10 +178,41 @@ impl History for SqliteStore {
         filter: &TradeFilter,
         page: PageRequest,
     ) -> Result<Page<PositionRecord>, StoreError> {
-        let sql = listed(position_columns!(), "positions", "updated_at", "", filter);
-        let rows = filtered(sql, user_id, filter, page).fetch_all(&self.readers).await.map_err(fault)?;
+        // Compared as a float, and with nothing but zero: how a decimal is written does not matter then.
+        let open = "AND (NOT ?9 OR CAST(net_qty AS REAL) <> 0)";
+        let sql = listed(position_columns!(), "positions", "updated_at", open, filter);
+        let rows = filtered(sql, user_id, filter, page)
+            .bind(filter.open)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(fault)?;
         Ok(without_keys(paged(read_all(&rows, |row| keyed(row, read_position))?, page, |(key, _)| *key)))
     }
+}
+
+/// The eras that a list of signals can be in.
+async fn eras_of(
+    read: &mut SqliteConnection,
+    filter: &TradeFilter,
+    page: PageRequest,
+) -> Result<Eras, StoreError> {
+    let start = beyond(filter, page);
+    let (mut above, mut below) = if filter.oldest_first { (start, i64::MAX) } else { (i64::MIN, start) };
+    if let Some(since) = filter.since {
+        above = above.max(first_since(read, "signals", "received_at", since).await? - 1);
+    }
+    if let Some(until) = filter.until {
+        below = below.min(first_since(read, "signals", "received_at", until.plus(2 * DISORDER_US)).await?);
+    }
+    Eras::between(read, above, below, filter.oldest_first).await
+}
+
+/// Whether a signal is chosen by what its strategies made of it.
+fn by_outcomes(filter: &TradeFilter) -> bool {
+    filter.outcome.is_some()
+        || filter.strategy_id.is_some()
+        || filter.broker_account_id.is_some()
+        || filter.symbol.is_some()
 }
 
 /// Where a filtered list starts: below this id, or above it where it is oldest first.
@@ -334,7 +360,7 @@ async fn accepted(
         with_eras("?4", "?5")
     );
     let mut deliveries = Vec::new();
-    for stretch in Eras::below(connection, below(page)).await? {
+    for stretch in Eras::between(connection, i64::MIN, below(page), false).await? {
         let rows = sqlx::query(AssertSqlSafe(sql.as_str()))
             .bind(webhook_id.0)
             .bind(below(page))

@@ -105,11 +105,16 @@ pub enum OpenError {
     },
 }
 
+/// The checksum of the text that migration 2 had once.
+const LEAN_SIGNALS: &str =
+    "6848026CA0A0A1E3959A1A2B02173B30989AC781ACEDF5442A0F66323166FDA6E48CD95D8A4B8A540D023693952D10D4";
+
 fn migrator() -> Migrator {
     let steps = [
         (1, "store", include_str!("migrations/0001_store.sql")),
-        (2, "lean signals", include_str!("migrations/0002_lean_signals.sql")),
+        (2, "fingerprints", include_str!("migrations/0002_fingerprints.sql")),
         (3, "equity", include_str!("migrations/0003_equity.sql")),
+        (4, "signals by era", include_str!("migrations/0004_signals_by_era.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
@@ -256,9 +261,29 @@ async fn prepare_schema(
         let current = found == known;
         return if current { Ok(()) } else { Err(OpenError::OlderServer { dir: dir.to_owned() }) };
     }
+    accept_lean_signals(connection, &migrator, found).await.map_err(|error| failed(dir, file, &error))?;
     // `run` takes anything to acquire a connection from, which makes a future that is not Send for every lifetime.
     let migrated = migrator.run_direct(None, connection, false).await;
     migrated.map_err(|error| failed_migration(dir, file, error))
+}
+
+/// Migration 2 once made the index of migration 4 besides, and files of then hold the checksum of that text. What it made is
+/// the same, so they go on like all others.
+async fn accept_lean_signals(
+    connection: &mut SqliteConnection,
+    migrator: &Migrator,
+    found: i64,
+) -> Result<(), sqlx::Error> {
+    let Some(fingerprints) = migrator.iter().find(|migration| migration.version == 2) else { return Ok(()) };
+    if found < fingerprints.version {
+        return Ok(());
+    }
+    sqlx::query("UPDATE _sqlx_migrations SET checksum = ?1 WHERE version = 2 AND hex(checksum) = ?2")
+        .bind(fingerprints.checksum.as_ref())
+        .bind(LEAN_SIGNALS)
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 /// The newest schema a file has; 0 where it has none.

@@ -3,7 +3,7 @@
 //! Neither signals nor deliveries have an index by time. Ids rise with time, so where a moment begins is found by halving
 //! the ids; from there on, what is a user's is found by their webhooks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use atomik_domain::{
@@ -21,14 +21,12 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
 use super::SqliteStore;
 use super::columns::Columns;
 use super::equity;
-use super::eras::{ERA_BITS, with_eras};
+use super::eras::{ERA_BITS, first_since, with_eras};
 use super::faults::fault;
 use super::rows::{order_columns, read_all, read_order, urgency_of};
 
 /// How many eras (4,096 ids each, everybody's) one read goes back at most.
 const MAX_ERAS: i64 = 4_096;
-/// What is received within so much of each other may be stored in either order.
-const DISORDER_US: i64 = 10 * UnixMicros::SECOND;
 
 /// The user's signals that are counted, as `recent`: ?1 user, ?2 webhooks as JSON or null for all, ?3 since, ?4 the newest
 /// era, ?5 the oldest one, ?6 how many at most. The newest eras come first, so that what is too much is the oldest.
@@ -37,6 +35,14 @@ const RECENT: &str = ", recent (id, webhook_id, received_at, source) AS MATERIAL
        CROSS JOIN signals s INDEXED BY signals_by_webhook ON s.id >> 12 = e.era AND s.webhook_id = w.id \
        WHERE w.user_id = ?1 AND (?2 IS NULL OR w.id IN (SELECT value FROM json_each(?2))) \
        AND s.received_at >= ?3 LIMIT ?6) ";
+
+/// The user's deliveries that are counted and became no signal, as `recent`, by the same parameters and in the same order.
+const LOGGED: &str = ", recent (id, webhook_id, received_at, code, suppressed) AS MATERIALIZED (\
+       SELECT d.id, d.webhook_id, d.received_at, d.code, d.suppressed FROM e CROSS JOIN webhooks w \
+       CROSS JOIN deliveries d INDEXED BY deliveries_by_webhook \
+       ON d.webhook_id = w.id AND d.id BETWEEN e.era << 12 AND (e.era << 12) + 4095 \
+       WHERE w.user_id = ?1 AND (?2 IS NULL OR w.id IN (SELECT value FROM json_each(?2))) \
+       AND d.received_at >= ?3 LIMIT ?6) ";
 
 /// Which rows are counted.
 struct Span {
@@ -59,18 +65,25 @@ impl Span {
     ) -> Result<Self, StoreError> {
         let ids = |webhooks: &[WebhookId]| webhooks.iter().map(|id| id.0).collect::<Vec<_>>();
         let webhooks = webhooks.map(|webhooks| serde_json::Value::from(ids(webhooks)).to_string());
-        let newest: Option<i64> =
-            sqlx::query_scalar("SELECT max(id) FROM signals").fetch_one(&mut *read).await.map_err(fault)?;
-        let newest_era = newest.unwrap_or_default() >> ERA_BITS;
-        let wanted = first_since(read, "signals", "received_at", since).await? >> ERA_BITS;
+        // Signals and deliveries share one sequence of ids.
+        let newest: i64 = sqlx::query_scalar(
+            "SELECT max(ifnull((SELECT max(id) FROM signals), 0), ifnull((SELECT max(id) FROM deliveries), 0))",
+        )
+        .fetch_one(&mut *read)
+        .await
+        .map_err(fault)?;
+        let newest_era = newest >> ERA_BITS;
+        let signals = first_since(read, "signals", "received_at", since).await?;
+        let deliveries = first_since(read, "deliveries", "received_at", since).await?;
+        let wanted = (signals.min(deliveries) >> ERA_BITS).min(newest_era);
         let reached = newest_era - MAX_ERAS + 1;
         let (oldest_era, cut) = (wanted.max(reached), wanted < reached);
         Ok(Self { user_id, webhooks, since, newest_era, oldest_era, cut })
     }
 
-    /// A query over `recent`, bound to it.
-    fn query(&self, sql: &str) -> sqlx::query::Query<'static, Sqlite, SqliteArguments> {
-        sqlx::query(AssertSqlSafe(with_eras("?5", "?4") + RECENT + sql))
+    /// A query over `recent`, which is [`RECENT`] or [`LOGGED`], bound to it.
+    fn query(&self, recent: &str, sql: &str) -> sqlx::query::Query<'static, Sqlite, SqliteArguments> {
+        sqlx::query(AssertSqlSafe(with_eras("?5", "?4") + recent + sql))
             .bind(self.user_id.0)
             .bind(self.webhooks.clone())
             .bind(self.since.0)
@@ -78,27 +91,6 @@ impl Span {
             .bind(self.oldest_era)
             .bind(MAX_COUNTED)
     }
-}
-
-/// The id from which on rows are not older than a moment, give or take a little disorder.
-async fn first_since(
-    read: &mut SqliteConnection,
-    table: &'static str,
-    time: &'static str,
-    since: UnixMicros,
-) -> Result<i64, StoreError> {
-    let sql = format!(
-        "WITH RECURSIVE halves (low, high) AS (SELECT 0, coalesce(max(id), 0) + 1 FROM {table} UNION ALL \
-         SELECT CASE WHEN t.{time} < ?1 THEN t.id + 1 ELSE low END, \
-         CASE WHEN t.{time} < ?1 THEN high ELSE (low + high) / 2 END \
-         FROM halves CROSS JOIN {table} t ON t.id = (SELECT min(id) FROM {table} WHERE id >= (low + high) / 2) \
-         WHERE low < high) SELECT max(low) FROM halves"
-    );
-    sqlx::query_scalar(AssertSqlSafe(sql))
-        .bind(since.plus(-DISORDER_US).0)
-        .fetch_one(read)
-        .await
-        .map_err(fault)
 }
 
 /// Signals of one webhook and source that stand alike.
@@ -119,7 +111,7 @@ async fn signal_groups(read: &mut SqliteConnection, span: &Span) -> Result<Vec<S
            SELECT r.*, {urgency} AS urgency FROM recent r) GROUP BY webhook_id, source, urgency ORDER BY last DESC",
         urgency = urgency_of("r.id")
     );
-    let rows = span.query(&sql).fetch_all(read).await.map_err(fault)?;
+    let rows = span.query(RECENT, &sql).fetch_all(read).await.map_err(fault)?;
     read_all(&rows, |columns| {
         Ok(SignalGroup {
             webhook_id: WebhookId(columns.get()?),
@@ -137,6 +129,14 @@ fn by_urgency(urgency: i64) -> Option<OutcomeStatus> {
     OutcomeStatus::ALL.iter().copied().find(|status| i64::from(status.urgency()) == urgency)
 }
 
+/// How many of the signals of each webhook came as alerts.
+async fn alerts(read: &mut SqliteConnection, span: &Span) -> Result<HashMap<WebhookId, u64>, StoreError> {
+    let sql = "SELECT webhook_id, count(*) FROM recent WHERE source = 'alert' GROUP BY webhook_id";
+    let rows = span.query(RECENT, sql).fetch_all(read).await.map_err(fault)?;
+    let counts = read_all(&rows, |columns| Ok((WebhookId(columns.get()?), columns.number()?)))?;
+    Ok(counts.into_iter().collect())
+}
+
 async fn failures(read: &mut SqliteConnection, span: &Span) -> Result<Vec<FailureGroup>, StoreError> {
     let sql = format!(
         "SELECT g.strategy_id, g.status, g.code, l.detail, g.count, g.last, g.first_at, g.last_at FROM (\
@@ -147,7 +147,7 @@ async fn failures(read: &mut SqliteConnection, span: &Span) -> Result<Vec<Failur
            GROUP BY u.strategy_id, u.status, u.code ORDER BY last DESC LIMIT {MAX_NOTABLE}) g \
          JOIN outcomes l ON l.signal_id = g.last AND l.strategy_id = g.strategy_id ORDER BY g.last DESC"
     );
-    let rows = span.query(&sql).fetch_all(read).await.map_err(fault)?;
+    let rows = span.query(RECENT, &sql).fetch_all(read).await.map_err(fault)?;
     read_all(&rows, |columns| {
         Ok(FailureGroup {
             strategy_id: StrategyId(columns.get()?),
@@ -167,22 +167,9 @@ async fn delivery_groups(
     read: &mut SqliteConnection,
     span: &Span,
 ) -> Result<(Vec<DeliveryGroup>, u64), StoreError> {
-    let first = first_since(read, "deliveries", "received_at", span.since).await?;
-    let rows = sqlx::query(
-        "SELECT count(*), webhook_id, code, count(*) + sum(suppressed), min(received_at), max(received_at) FROM (\
-           SELECT d.* FROM webhooks w CROSS JOIN deliveries d INDEXED BY deliveries_by_webhook \
-           ON d.webhook_id = w.id AND d.id >= ?4 \
-           WHERE w.user_id = ?1 AND (?2 IS NULL OR w.id IN (SELECT value FROM json_each(?2))) \
-           AND d.received_at >= ?3 LIMIT ?5) GROUP BY webhook_id, code ORDER BY max(id) DESC",
-    )
-    .bind(span.user_id.0)
-    .bind(span.webhooks.clone())
-    .bind(span.since.0)
-    .bind(first)
-    .bind(MAX_COUNTED)
-    .fetch_all(read)
-    .await
-    .map_err(fault)?;
+    let sql = "SELECT count(*), webhook_id, code, count(*) + sum(suppressed), min(received_at), max(received_at) \
+         FROM recent GROUP BY webhook_id, code ORDER BY max(id) DESC";
+    let rows = span.query(LOGGED, sql).fetch_all(read).await.map_err(fault)?;
     let groups = read_all(&rows, |columns| Ok((columns.number::<u64>()?, read_delivery_group(columns)?)))?;
     let looked_at = groups.iter().map(|(rows, _)| rows).sum();
     Ok((groups.into_iter().map(|(_, group)| group).collect(), looked_at))
@@ -320,12 +307,9 @@ impl Overview for SqliteStore {
         let mut read = self.read().await?;
         let span = Span::of(&mut read, user_id, Some(webhooks), since).await?;
         let last = last_deliveries(&mut read, &span).await?;
-        let signals = signal_groups(&mut read, &span).await?;
+        let alerts = alerts(&mut read, &span).await?;
         let (others, _) = delivery_groups(&mut read, &span).await?;
         let activity = |(webhook_id, last)| {
-            let alerts = signals
-                .iter()
-                .filter(|group| group.webhook_id == webhook_id && group.source == SignalSource::Alert);
             let counted = |replayed: bool| {
                 let own = others.iter().filter(|group| group.webhook_id == webhook_id);
                 own.filter(|group| (group.code == Code::Replayed) == replayed).map(|group| group.count).sum()
@@ -333,7 +317,7 @@ impl Overview for SqliteStore {
             WebhookActivity {
                 webhook_id,
                 last,
-                accepted: alerts.map(|group| group.count).sum(),
+                accepted: alerts.get(&webhook_id).copied().unwrap_or_default(),
                 replayed: counted(true),
                 refused: counted(false),
             }

@@ -250,6 +250,12 @@ pub async fn orders_fills_and_positions_are_filtered(fixture: &impl Fixture) {
     assert!(fills.len() == 1 && fills[0].1.symbol == symbol("ES"));
     let positions = store.positions(user, &before, FIRST).await.unwrap().items;
     assert!(positions.len() == 1 && positions[0].symbol == symbol("ES"));
+    let open = TradeFilter { open: true, ..none.clone() };
+    assert_eq!(store.positions(user, &open, FIRST).await.unwrap().items.len(), 2);
+    change(&*store, Changes { positions: vec![position(&alice, 0)], ..Changes::default() }).await;
+    let positions = store.positions(user, &open, FIRST).await.unwrap().items;
+    assert!(positions.len() == 1 && positions[0].symbol == symbol("NQ"), "{positions:?}");
+    assert_eq!(store.positions(user, &none, FIRST).await.unwrap().items.len(), 2, "flat ones are kept");
     let rejected = TradeFilter { status: Some(OrderStatus::Rejected), ..none };
     assert_eq!(store.orders(user, &rejected, FIRST).await.unwrap().items, [nq]);
 }

@@ -114,11 +114,15 @@ fn past(
     )
 }
 
-/// All that needs a look: first what holds now, then what happened, the newest first.
+/// What needs a look: first what holds now, then what happened, the newest first. And whether there is more than that.
 ///
 /// # Errors
 /// The store's.
-pub async fn gather(state: &AppState, user: &User, happened: &Happened) -> ApiResult<Vec<AttentionView>> {
+pub async fn gather(
+    state: &AppState,
+    user: &User,
+    happened: &Happened,
+) -> ApiResult<(Vec<AttentionView>, bool)> {
     let mut shown: Vec<_> = subscription(user, state.now()).into_iter().collect();
     for halt in state.store.halts().await? {
         if concerns(state, user, halt.scope).await? {
@@ -140,8 +144,9 @@ pub async fn gather(state: &AppState, user: &User, happened: &Happened) -> ApiRe
     past.extend(happened.unheard.iter().map(unheard));
     past.sort_by_key(|(last_at, _)| Reverse(*last_at));
     shown.extend(past.into_iter().map(|(_, view)| view));
+    let truncated = shown.len() > MAX_SHOWN;
     shown.truncate(MAX_SHOWN);
-    Ok(shown)
+    Ok((shown, truncated))
 }
 
 fn explained(code: Code) -> String {

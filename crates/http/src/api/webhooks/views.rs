@@ -74,7 +74,8 @@ impl WebhookView {
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = WebhookActivity)]
 pub struct WebhookActivityView {
-    /// When the last request came, however long ago; null where none did.
+    /// When the last request came, also before the last 24 hours; null where none did. One that became a signal is looked
+    /// for among the newest sixteen million signals and log rows of the program.
     #[schema(format = DateTime)]
     last_received_at: Option<String>,
     /// What became of it.
