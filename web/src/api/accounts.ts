@@ -18,6 +18,8 @@ export const accountQuery = (id: number) =>
 export const balanceQuery = (id: number) =>
   queryOptions({
     queryKey: ['accounts', id, 'balance'],
+    // What is open moves it without an event.
+    refetchInterval: 15_000,
     queryFn: () => got(api.GET('/api/v1/broker-accounts/{id}/balance', { params: { path: { id } } })),
   });
 

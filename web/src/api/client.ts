@@ -22,26 +22,53 @@ export class Problem extends Error {
   }
 }
 
-/** Needed for every write of a session; lives in memory only. */
-let csrfToken: string | null | undefined;
+type Session = Pick<Schemas['Me'], 'id' | 'csrf_token'>;
 
-export function keepCsrfToken(token: string | null | undefined): void {
-  csrfToken = token;
+/** Whose session it is, and the token that every write of it needs; lives in memory only. */
+let session: Session | undefined;
+
+export function keepSession(me: Session | undefined): void {
+  session = me;
 }
 
-const session: Middleware = {
-  onRequest({ request }) {
-    if (csrfToken && request.method !== 'GET') {
-      request.headers.set('X-CSRF-Token', csrfToken);
-    }
-  },
+function withToken(request: Request): Request {
+  if (session?.csrf_token != null && request.method !== 'GET') {
+    request.headers.set('X-CSRF-Token', session.csrf_token);
+  }
+  return request;
+}
+
+/**
+ * Sends a request. Another tab that logs in makes another session of the same user, whose token this page does not have
+ * yet: it is asked for, and the write that was refused for the want of it, and did nothing, is sent once more.
+ */
+export async function send(request: Request): Promise<Response> {
+  const again = request.clone();
+  const answer = await fetch(withToken(request));
+  if (answer.status !== 403 || session === undefined) {
+    return answer;
+  }
+  const refusal: unknown = await answer.clone().json().catch(() => undefined);
+  if (problemOf(403, refusal).code !== 'csrf_required') {
+    return answer;
+  }
+  const me = await fetch('/api/v1/me', { credentials: 'same-origin' });
+  const present = me.ok ? ((await me.json()) as Session) : undefined;
+  if (present?.id !== session.id) {
+    return answer;
+  }
+  session = present;
+  return fetch(withToken(again));
+}
+
+const failures: Middleware = {
   onError() {
     return new Problem(0, 'offline', 'The program cannot be reached. What you see may be old.');
   },
 };
 
-export const api = createClient<paths>({ credentials: 'same-origin' });
-api.use(session);
+export const api = createClient<paths>({ credentials: 'same-origin', fetch: send });
+api.use(failures);
 
 interface Answer<T> {
   data?: T;

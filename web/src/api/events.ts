@@ -11,7 +11,7 @@ const SHOWN_BY: Readonly<Record<string, readonly string[]>> = {
   signal: ['signals'],
   order: ['orders', 'signals'],
   fill: ['fills', 'signals'],
-  position: ['positions', 'strategies'],
+  position: ['positions', 'strategies', 'accounts'],
   account: ['accounts'],
 };
 
@@ -55,15 +55,11 @@ export function useEvents(): StreamState {
   const [state, setState] = useState<StreamState>('connecting');
   useEffect(() => {
     const lists = gathering(queries);
-    let listened = false;
     const listen = () => {
       const stream = new EventSource('/api/v1/events');
       stream.onopen = () => {
-        // What happened while nobody listened is loaded again, whoever was away.
-        if (listened) {
-          void queries.invalidateQueries();
-        }
-        listened = true;
+        // What happened before anybody listened is loaded again: a page's first answers may be older, too.
+        void queries.invalidateQueries();
         setState('live');
       };
       stream.onerror = () => {
@@ -79,16 +75,25 @@ export function useEvents(): StreamState {
       });
       return stream;
     };
-    let stream = listen();
+    // A browser opens six connections to a server and no more: a page that nobody looks at leaves its own to others.
+    const opened = () => (document.hidden ? undefined : listen());
+    let stream = opened();
+    const turned = () => {
+      stream?.close();
+      stream = opened();
+      setState('connecting');
+    };
+    document.addEventListener('visibilitychange', turned);
     // A browser gives a stream up for good when it was refused once.
     const reviving = setInterval(() => {
-      if (stream.readyState === EventSource.CLOSED) {
-        stream = listen();
+      if (stream?.readyState === EventSource.CLOSED) {
+        stream = opened();
       }
     }, 3_000);
     return () => {
+      document.removeEventListener('visibilitychange', turned);
       clearInterval(reviving);
-      stream.close();
+      stream?.close();
       lists.stop();
     };
   }, [queries]);

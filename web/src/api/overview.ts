@@ -1,5 +1,5 @@
 /** What happened, what needs a look, and what the accounts are worth. */
-import { queryOptions } from '@tanstack/react-query';
+import { keepPreviousData, queryOptions } from '@tanstack/react-query';
 
 import { api, got } from './client';
 
@@ -16,5 +16,7 @@ export const equityQuery = (account: number, since: string) =>
     queryKey: ['equity', account, since],
     // The program samples once a minute.
     refetchInterval: 60_000,
+    // The next minute asks for another span: the line stays until its answer is here.
+    placeholderData: keepPreviousData,
     queryFn: () => got(api.GET('/api/v1/equity', { params: { query: { broker_account_id: account, since } } })),
   });

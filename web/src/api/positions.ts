@@ -15,5 +15,5 @@ export const positionsOf = (filter: PositionFilter) =>
     queryFn: () => got(api.GET('/api/v1/positions', { params: { query: filter } })),
   });
 
-/** Those of all strategies. */
-export const positionsQuery = positionsOf({ limit: 200 });
+/** What is open now, of all strategies. */
+export const openPositionsQuery = positionsOf({ limit: 200, open: true });

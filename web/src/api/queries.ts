@@ -17,6 +17,13 @@ export const queries: QueryClient = new QueryClient({
   },
 });
 
+/** Makes everything load again whose keys begin with one of these. It does not wait: what was done is done. */
+export function changed(...resources: readonly string[]): void {
+  for (const resource of resources) {
+    void queries.invalidateQueries({ queryKey: [resource] });
+  }
+}
+
 /** A session that ended shows the sign-in page instead of a page of refusals. */
 function noteSignOut(error: Error): void {
   if (error instanceof Problem && error.code === 'unauthenticated') {

@@ -1,7 +1,7 @@
 /** Who is signed in, and getting in and out. */
 import { queryOptions } from '@tanstack/react-query';
 
-import { Problem, api, got, keepCsrfToken } from './client';
+import { Problem, api, got, keepSession } from './client';
 
 export const systemQuery = queryOptions({
   queryKey: ['system'],
@@ -15,7 +15,7 @@ export const meQuery = queryOptions({
   queryFn: async () => {
     try {
       const me = await got(api.GET('/api/v1/me'));
-      keepCsrfToken(me.csrf_token);
+      keepSession(me);
       return me;
     } catch (problem) {
       if (problem instanceof Problem && problem.status === 401) {
@@ -42,5 +42,5 @@ export async function register(credentials: Credentials): Promise<void> {
 
 export async function logOut(): Promise<void> {
   await got(api.POST('/api/v1/auth/logout'));
-  keepCsrfToken(undefined);
+  keepSession(undefined);
 }

@@ -8,6 +8,16 @@ export const webhooksQuery = queryOptions({
   queryFn: () => got(api.GET('/api/v1/webhooks', { params: { query: { limit: 200 } } })),
 });
 
+/** Their names alone, which no delivery changes: the list counts a day of deliveries whenever it is asked for. */
+export const webhookNamesQuery = queryOptions({
+  queryKey: ['webhook names'],
+  staleTime: 60_000,
+  queryFn: async () => {
+    const { items } = await got(api.GET('/api/v1/webhooks', { params: { query: { limit: 200 } } }));
+    return items.map(({ id, name }) => ({ id, name }));
+  },
+});
+
 export const webhookQuery = (id: number) =>
   queryOptions({
     queryKey: ['webhooks', id],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { type Wish, example, messageOf } from './alert';
+import { type Wish, example, messageOf, percentFault } from './alert';
 
 const buy: Wish = { kind: 'plain', action: 'BUY', purpose: 'none', percent: '50', price: false };
 
@@ -21,5 +21,14 @@ describe('a message', () => {
   it('shows as TradingView sends it', () => {
     const sent = example(messageOf({ ...buy, kind: 'strategy', price: true }));
     expect(JSON.parse(sent)).toEqual({ action: 'buy', comment: 'ENTRY', price: '100.25' });
+  });
+});
+
+describe('a part of a position', () => {
+  it.each(['50', '100', '0.5', ' 12.5 '])('%s is one', (percent) => {
+    expect(percentFault(percent)).toBeUndefined();
+  });
+  it.each(['', '0', '150', '-5', '1e1', '5"', '50%'])('“%s” is none', (percent) => {
+    expect(percentFault(percent)).toContain('above 0');
   });
 });

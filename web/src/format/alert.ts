@@ -15,7 +15,14 @@ export interface Wish {
 
 /** The comment that says what a signal is for; none where it says nothing. */
 export function commentOf({ purpose, percent }: Pick<Wish, 'purpose' | 'percent'>): string | undefined {
-  return { entry: 'ENTRY', part: `EXIT_${percent}`, final: 'EXIT_FINAL', none: undefined }[purpose];
+  return { entry: 'ENTRY', part: `EXIT_${percent.trim()}`, final: 'EXIT_FINAL', none: undefined }[purpose];
+}
+
+/** What is wrong with the part of a position that an exit closes, in a sentence, or nothing. */
+export function percentFault(percent: string): string | undefined {
+  const plain = /^\d{1,3}(\.\d{1,8})?$/.test(percent.trim());
+  const part = Number(percent);
+  return plain && part > 0 && part <= 100 ? undefined : 'A number above 0, at most 100: 50 or 12.5 for example.';
 }
 
 /** The message, in the words of the guide. */

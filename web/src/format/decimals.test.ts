@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { difference, grouped, money, padded, signOf } from './decimals';
+import { difference, fractionDigits, grouped, money, padded, signOf } from './decimals';
 
 describe('decimals', () => {
   it.each([
@@ -62,5 +62,17 @@ describe('difference', () => {
     ['7', '7', '0'],
   ])('%s less %s is %s', (one, other, result) => {
     expect(difference(one, other)).toBe(result);
+  });
+});
+
+describe('fractionDigits', () => {
+  it.each([
+    [[], 2],
+    [['5000', '5000.5'], 2],
+    [['1.08345', '1.1'], 5],
+    [['0.00012000'], 5],
+    [['0.123456789'], 8],
+  ])('%o are drawn with %i', (decimals, digits) => {
+    expect(fractionDigits(decimals)).toBe(digits);
   });
 });

@@ -59,3 +59,9 @@ export function difference(one: string, other: string): string {
   const sign = result < 0n ? '-' : '';
   return digits === 0 ? sign + text : `${sign}${text.slice(0, -digits)}.${text.slice(-digits)}`;
 }
+
+/** The most digits that any of some decimals has after its point: at least those of money, at most those that a chart draws. */
+export function fractionDigits(decimals: readonly string[]): number {
+  const digits = decimals.map((decimal) => decimal.split('.')[1]?.replace(/0+$/, '').length ?? 0);
+  return Math.min(Math.max(2, ...digits), 8);
+}

@@ -10,6 +10,12 @@ export function partsOf(list: string): string[] {
     .filter((part) => part !== '');
 }
 
+/** A list with the word for TradingView's addresses in it. */
+export function withTradingView(list: string): string {
+  const parts = partsOf(list);
+  return parts.some((part) => part.toLowerCase() === 'tradingview') ? list : [...parts, 'tradingview'].join(', ');
+}
+
 /** What is wrong with a list, in a sentence, or nothing. */
 export function faultOf(list: string): string | undefined {
   const wrong = partsOf(list).find((part) => part.toLowerCase() !== 'tradingview' && !isSender(part));

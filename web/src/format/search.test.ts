@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { parseSearch, stringifySearch } from './search';
+import { ownPath, parseSearch, stringifySearch } from './search';
 
 describe('the search of an address', () => {
   it('is text, also where it looks like a number', () => {
@@ -15,5 +15,18 @@ describe('the search of an address', () => {
   it('keeps what has a meaning of its own in an address', () => {
     const search = { symbol: 'A&B=C ?', cursor: 'x+/=' };
     expect(parseSearch(stringifySearch(search))).toEqual(search);
+  });
+});
+
+describe('ownPath', () => {
+  it.each([
+    ['/signals/7?tab=raw', '/signals/7?tab=raw'],
+    [undefined, '/'],
+    ['', '/'],
+    ['//elsewhere.example', '/'],
+    ['/\\elsewhere.example', '/'],
+    ['https://elsewhere.example', '/'],
+  ])('%s leads to %s', (address, path) => {
+    expect(ownPath(address)).toBe(path);
   });
 });

@@ -14,3 +14,8 @@ export function stringifySearch(search: Record<string, unknown>): string {
   }
   return parts.size === 0 ? '' : `?${parts.toString()}`;
 }
+
+/** A path of this application that an address names; the overview where it names none, or somebody else's place. */
+export function ownPath(address: string | undefined): string {
+  return address !== undefined && /^\/(?![/\\])/.test(address) ? address : '/';
+}

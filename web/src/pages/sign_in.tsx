@@ -2,11 +2,13 @@
 import { Anchor, Button, Card, Center, PasswordInput, Stack, Text, TextInput, Title } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useNavigate } from '@tanstack/react-router';
+import { useRouter } from '@tanstack/react-router';
 import { type ReactNode, useState } from 'react';
 
 import { Problem } from '../api/client';
 import { type Credentials, logIn, meQuery, register, systemQuery } from '../api/session';
+import { ownPath } from '../format/search';
+import { useSearchParts } from '../parts/address';
 import { Refusal } from '../parts/state';
 
 export function SignInPage(): ReactNode {
@@ -45,14 +47,17 @@ export function SignInPage(): ReactNode {
 
 function CredentialsForm({ registers }: { registers: boolean }) {
   const queries = useQueryClient();
-  const navigate = useNavigate();
+  const { history } = useRouter();
+  const [{ to }] = useSearchParts('to');
   const form = useForm<Credentials>({ mode: 'uncontrolled', initialValues: { email: '', password: '' } });
   const enter = useMutation({
+    // What is asked with holds the password: it goes with the page.
+    gcTime: 0,
     mutationFn: registers ? register : logIn,
     onSuccess: async () => {
       queries.removeQueries();
       await queries.query(meQuery);
-      await navigate({ to: registers ? '/start' : '/' });
+      history.push(registers ? '/start' : ownPath(to));
     },
     onError: (error) => {
       if (error instanceof Problem) {

@@ -3,6 +3,7 @@ import { Anchor, Text, useComputedColorScheme } from '@mantine/core';
 import { AreaSeries, type IChartApi, type UTCTimestamp, createChart } from 'lightweight-charts';
 import { useEffect, useRef } from 'react';
 
+import { fractionDigits } from '../format/decimals';
 import { type Zone, dateTime } from '../format/times';
 
 export interface Point {
@@ -23,15 +24,14 @@ const COLOURS = {
   dark: { text: '#c9c9c9', grid: '#2e2e2e', line: '#3bc9db', fill: 'rgba(59, 201, 219, 0.16)' },
 };
 
-const TWO_DIGITS = { minimumFractionDigits: 2, maximumFractionDigits: 2 };
-
 /** Seconds since 1970, which the chart counts in. Moments within one second are one to it: the last is drawn. */
 function drawn(points: readonly Point[]) {
   const bySecond = new Map(points.map((point) => [Math.floor(Date.parse(point.at) / 1_000), Number(point.value)]));
   return [...bySecond].sort(([one], [other]) => one - other).map(([time, value]) => ({ time: time as UTCTimestamp, value }));
 }
 
-function make(place: HTMLElement, zone: Zone, scheme: 'light' | 'dark'): IChartApi {
+function make(place: HTMLElement, zone: Zone, scheme: 'light' | 'dark', digits: number): IChartApi {
+  const exactly = { minimumFractionDigits: digits, maximumFractionDigits: digits };
   const colours = COLOURS[scheme];
   const inZone = (time: unknown) => dateTime(new Date(Number(time) * 1_000).toISOString(), zone);
   return createChart(place, {
@@ -45,7 +45,7 @@ function make(place: HTMLElement, zone: Zone, scheme: 'light' | 'dark'): IChartA
       timeVisible: true,
       tickMarkFormatter: (time: unknown, kind: number) => (kind < 3 ? inZone(time).slice(5, 10) : inZone(time).slice(11, 16)),
     },
-    localization: { timeFormatter: inZone, priceFormatter: (price: number) => price.toLocaleString('en', TWO_DIGITS) },
+    localization: { timeFormatter: inZone, priceFormatter: (price: number) => price.toLocaleString('en', exactly) },
     // A page scrolls by the wheel, also where a chart lies under the pointer.
     handleScroll: { mouseWheel: false },
     handleScale: { mouseWheel: false },
@@ -59,13 +59,15 @@ export function Chart({ label, points, zone }: ChartProps) {
     if (place.current === null) {
       return;
     }
-    const chart = make(place.current, zone, scheme);
+    const digits = fractionDigits(points.map(({ value }) => value));
+    const chart = make(place.current, zone, scheme, digits);
     const colours = COLOURS[scheme];
     const series = chart.addSeries(AreaSeries, {
       lineColor: colours.line,
       topColor: colours.fill,
       bottomColor: 'transparent',
       lineWidth: 2,
+      priceFormat: { type: 'price', precision: digits, minMove: 10 ** -digits },
     });
     series.setData(drawn(points));
     chart.timeScale().fitContent();

@@ -6,7 +6,7 @@ import { useState } from 'react';
 
 import { accountsQuery } from '../api/accounts';
 import { strategiesQuery } from '../api/strategies';
-import { webhooksQuery } from '../api/webhooks';
+import { webhookNamesQuery } from '../api/webhooks';
 import { stringifySearch } from '../format/search';
 import { fromLocalInput, toLocalInput } from '../format/times';
 import type { Change, Search } from './address';
@@ -26,11 +26,13 @@ export function Filters({ shown, statuses = [], search, change }: FiltersProps) 
   const choose = (parts: Change<Filter>) => {
     change({ ...parts, cursor: undefined });
   };
-  const typed = useDebouncedCallback((symbol: string) => {
-    choose({ symbol: symbol.trim() });
+  // The field is drawn anew where the address was changed by something else than typing in it.
+  const [typedSymbol, setTypedSymbol] = useState(search.symbol);
+  const typed = useDebouncedCallback((text: string) => {
+    const symbol = text.trim() || undefined;
+    setTypedSymbol(symbol);
+    choose({ symbol });
   }, 300);
-  // The field is drawn anew where it was cleared from outside, and not while somebody types in it.
-  const [clearings, setClearings] = useState(0);
   const [opened, { toggle }] = useDisclosure();
   const has = (filter: Filter) => shown.includes(filter);
   const chosen = shown.some((filter) => search[filter] !== undefined);
@@ -47,7 +49,7 @@ export function Filters({ shown, statuses = [], search, change }: FiltersProps) 
         {has('symbol') && (
           <TextInput
             defaultValue={search.symbol ?? ''}
-            key={clearings}
+            key={search.symbol === typedSymbol ? 'typed' : `by address ${search.symbol}`}
             label="Symbol"
             onChange={(event) => {
               typed(event.currentTarget.value);
@@ -72,7 +74,6 @@ export function Filters({ shown, statuses = [], search, change }: FiltersProps) 
         {chosen && (
           <Button
             onClick={() => {
-              setClearings(clearings + 1);
               choose(Object.fromEntries(shown.map((filter) => [filter, undefined])));
             }}
             size="xs"
@@ -114,7 +115,7 @@ interface OneProps {
 }
 
 function OneWebhook({ value, choose }: OneProps) {
-  const webhooks = useQuery(webhooksQuery).data?.items ?? [];
+  const webhooks = useQuery(webhookNamesQuery).data ?? [];
   const choices = webhooks.map(({ id, name }) => ({ value: String(id), label: name }));
   const pick = (id: string | undefined) => {
     choose({ webhook_id: id });

@@ -30,7 +30,7 @@ export function FlattenStrategy({ strategy, position, symbol }: FlattenStrategyP
   const held = `its ${position.side} position of ${grouped(position.net_qty.replace('-', ''))} ${symbol}`;
   return (
     <Confirm about={name} act={flatten} confirm="Flatten" label="Flatten">
-      Cancels what works for {name} and closes {position.side === 'flat' ? `what it may hold of ${symbol}` : held} at the
+      Cancels the entries of {name} that wait at the broker and closes {position.side === 'flat' ? `what it may hold of ${symbol}` : held} at the
       market.
       {active && ' The strategy stays active: its next alert may enter again. Pause it first if it should not.'}
     </Confirm>
@@ -46,7 +46,7 @@ export function FlattenAccount({ account }: { account: Pick<Schemas['BrokerAccou
   };
   return (
     <Confirm about={label} act={flatten} confirm="Flatten the account" label="Flatten">
-      Cancels what works on {label} and exits every position that your strategies hold there, at the market. What was
+      Cancels the entries that wait at the broker on {label} and exits every position that your strategies hold there, at the market. What was
       traded there by hand stays. Strategies stay active: the next alert may enter again. Halt entries first if it
       should not.
     </Confirm>

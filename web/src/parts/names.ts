@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 
 import { accountsQuery } from '../api/accounts';
 import { strategiesQuery } from '../api/strategies';
-import { webhooksQuery } from '../api/webhooks';
+import { webhookNamesQuery } from '../api/webhooks';
 
 export interface Names {
   webhook: (id: number) => string;
@@ -13,7 +13,7 @@ export interface Names {
 
 /** What is deleted has no name left: its id stands in. */
 export function useNames(): Names {
-  const webhooks = useQuery(webhooksQuery).data?.items;
+  const webhooks = useQuery(webhookNamesQuery).data;
   const strategies = useQuery(strategiesQuery).data?.items;
   const accounts = useQuery(accountsQuery).data?.items;
   return {

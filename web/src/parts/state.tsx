@@ -23,7 +23,12 @@ export function Refusal({ error, retry }: { error: Error; retry?: () => void }) 
   return (
     <Alert color="red" role="alert" title={error.message}>
       <Stack align="flex-start" gap="xs">
-        {code !== undefined && code !== 'offline' && <Anchor href={`/help/${code}`}>What this means: {code}</Anchor>}
+        {code !== undefined && code !== 'offline' && (
+          // In a tab of its own: what was typed on this page stays.
+          <Anchor href={`/help/${code}`} rel="noreferrer" target="_blank">
+            What this means: {code} (opens a new tab)
+          </Anchor>
+        )}
         {retry !== undefined && (
           <Button onClick={retry} size="xs" variant="default">
             Try again

@@ -1,9 +1,10 @@
 /** How values look wherever they stand. */
-import { Anchor, Badge, Text } from '@mantine/core';
+import { Badge, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 
 import type { Schemas } from '../api/client';
 import { grouped, money, signOf } from '../format/decimals';
+import { To } from './to';
 
 /** A profit or a loss: its sign says it, its colour repeats it. To the cent; exactly on hovering. */
 export function Profit({ amount, currency }: { amount: string | null | undefined; currency?: string | null | undefined }) {
@@ -80,9 +81,9 @@ export function Reason({ code, children }: { code: string; children?: ReactNode 
     <>
       {children}
       {children !== undefined && ' '}
-      <Anchor ff="monospace" href={`/help/${code}`} inherit size="xs">
+      <To ff="monospace" inherit size="xs" to={`/help/${code}`}>
         {code}
-      </Anchor>
+      </To>
     </>
   );
 }

@@ -2,9 +2,9 @@
 import { ActionIcon, AppShell, Box, Burger, Group, Menu, NavLink, Stack, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconUser } from '@tabler/icons-react';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Navigate, Outlet, useLocation, useNavigate } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
+import { type ReactNode, useState } from 'react';
 
 import type { Schemas } from '../api/client';
 import { type StreamState, useEvents } from '../api/events';
@@ -34,7 +34,15 @@ export function Frame(): ReactNode {
   if (me.isError && me.data === undefined) {
     return <Refusal error={me.error} retry={() => void me.refetch()} />;
   }
-  return me.data === null ? <Navigate to="/sign-in" /> : <SignedIn me={me.data} />;
+  return me.data === null ? <ToSignIn /> : <SignedIn me={me.data} />;
+}
+
+/** Signing in leads back to where one was going. */
+function ToSignIn() {
+  const { pathname, searchStr } = useLocation();
+  // The address changes before this page is gone.
+  const [wanted] = useState(pathname + searchStr);
+  return <Navigate replace search={wanted === '/' ? {} : { to: wanted }} to="/sign-in" />;
 }
 
 function SignedIn({ me }: { me: Schemas['Me'] }) {
@@ -123,11 +131,13 @@ function StreamSign({ state }: { state: StreamState }) {
 function UserMenu({ email }: { email: string }) {
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const leave = async () => {
-    await logOut();
-    queries.clear();
-    await navigate({ to: '/sign-in' });
-  };
+  const leaving = useMutation({
+    mutationFn: logOut,
+    onSuccess: async () => {
+      queries.clear();
+      await navigate({ to: '/sign-in' });
+    },
+  });
   return (
     <Menu position="bottom-end">
       <Menu.Target>
@@ -140,7 +150,19 @@ function UserMenu({ email }: { email: string }) {
         <Menu.Item component={Link} to="/settings">
           Settings
         </Menu.Item>
-        <Menu.Item onClick={() => void leave()}>Log out</Menu.Item>
+        <Menu.Item
+          closeMenuOnClick={false}
+          onClick={() => {
+            leaving.mutate();
+          }}
+        >
+          Log out
+        </Menu.Item>
+        {leaving.error !== null && (
+          <Text maw={260} p="xs" role="alert" size="sm">
+            Still logged in: {leaving.error.message}
+          </Text>
+        )}
       </Menu.Dropdown>
     </Menu>
   );

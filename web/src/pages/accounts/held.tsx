@@ -63,10 +63,7 @@ function AtBroker({ id }: { id: number }) {
 
 function OfStrategies({ id }: { id: number }) {
   const names = useNames();
-  const positions = useQuery({
-    ...positionsOf({ broker_account_id: id, limit: 200 }),
-    select: ({ items, next_cursor }) => ({ items: items.filter(({ side }) => side !== 'flat'), next_cursor }),
-  });
+  const positions = useQuery(positionsOf({ broker_account_id: id, limit: 200, open: true }));
   const strategy: Column<Schemas['Position']> = {
     head: 'Strategy',
     cell: (row) => (

@@ -33,7 +33,8 @@ function placeOf(item: Schemas['Attention']): { to: string; label: string; searc
   return item.strategy_id == null ? undefined : { to: `/strategies/${item.strategy_id}`, label: 'Strategy' };
 }
 
-export function AttentionCard({ items }: { items: readonly Schemas['Attention'][] }) {
+export function AttentionCard({ overview }: { overview: Schemas['Overview'] }) {
+  const items = overview.attention;
   return (
     <Card component="section" withBorder>
       <Title order={2} size="h4">
@@ -41,7 +42,7 @@ export function AttentionCard({ items }: { items: readonly Schemas['Attention'][
       </Title>
       {items.length === 0 ? (
         <Text c="dimmed" py="xs" size="sm">
-          Nothing. Every signal of today went the way it should.
+          Nothing: no halt, no unknown order, no refusal today, and every broker is connected.
         </Text>
       ) : (
         <Stack component="ul" className="attention" gap="sm">
@@ -50,6 +51,11 @@ export function AttentionCard({ items }: { items: readonly Schemas['Attention'][
             <AttentionItem item={item} key={index} />
           ))}
         </Stack>
+      )}
+      {overview.attention_truncated && (
+        <Text c="dimmed" size="sm">
+          There is more: the first {items.length} are shown.
+        </Text>
       )}
     </Card>
   );

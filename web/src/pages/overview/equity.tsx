@@ -1,5 +1,6 @@
 /** What an account was worth over time, and what it won or lost meanwhile. */
 import { Card, Group, NativeSelect, SegmentedControl, Skeleton, Stack, Text, Title } from '@mantine/core';
+import { useInterval } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { Suspense, lazy, useMemo, useState } from 'react';
 
@@ -15,13 +16,15 @@ const Chart = lazy(() => import('../../parts/chart').then(({ Chart: component })
 const SPANS = { '24 h': 1, '7 d': 7, '30 d': 30, '90 d': 90 } as const;
 type Span = keyof typeof SPANS;
 
-const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString();
+/** So long ago, by the whole minute: it is part of what is asked for. */
+const daysAgo = (days: number) => new Date(Math.floor(Date.now() / 60_000) * 60_000 - days * 86_400_000).toISOString();
 
 export function EquityCard({ accounts }: { accounts: readonly Schemas['BrokerAccount'][] }) {
   const [chosen, setChosen] = useState<number>();
   const [span, setSpan] = useState<Span>('24 h');
-  // Anew at every choice, and not at every drawing: it is part of what is asked for.
-  const [since, setSince] = useState(() => daysAgo(1));
+  const [, setMinute] = useState(0);
+  useInterval(() => { setMinute((minute) => minute + 1); }, 60_000, { autoInvoke: true });
+  const since = daysAgo(SPANS[span]);
   const account = accounts.find(({ id }) => id === chosen) ?? accounts[0];
   return (
     <Card component="section" withBorder>
@@ -50,7 +53,6 @@ export function EquityCard({ accounts }: { accounts: readonly Schemas['BrokerAcc
               data={Object.keys(SPANS)}
               onChange={(value) => {
                 setSpan(value as Span);
-                setSince(daysAgo(SPANS[value as Span]));
               }}
               size="xs"
               value={span}

@@ -45,7 +45,7 @@ export function OverviewPage(): ReactNode {
             {overview.isPending && <Loading />}
             {overview.data !== undefined && (
               <>
-                <AttentionCard items={overview.data.attention} />
+                <AttentionCard overview={overview.data} />
                 <TodayCard overview={overview.data} />
               </>
             )}

@@ -1,19 +1,22 @@
 /** The strategies that trade, what they hold, and how to stop one. */
 import { Card, Group, Table, Text, Title } from '@mantine/core';
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 
-import { type Schemas, api, got } from '../../api/client';
-import { positionsQuery } from '../../api/positions';
-import { Confirm } from '../../parts/confirm';
+import type { Schemas } from '../../api/client';
+import { haltsQuery } from '../../api/halts';
+import { openPositionsQuery } from '../../api/positions';
+import { isHalted } from '../../format/halts';
 import { FlattenStrategy } from '../../parts/flatten';
 import { useNames } from '../../parts/names';
+import { Pause } from '../../parts/pause';
 import { Empty, Loading, Refusal } from '../../parts/state';
 import { To } from '../../parts/to';
 import { Figure, Profit, SideText } from '../../parts/values';
 
 export function StrategiesCard({ strategies }: { strategies: readonly Schemas['Strategy'][] }) {
-  const positions = useQuery(positionsQuery);
-  const held = positions.data?.items.filter((position) => position.side !== 'flat');
+  const positions = useQuery(openPositionsQuery);
+  const halts = useQuery(haltsQuery).data?.items ?? [];
+  const held = positions.data?.items;
   const holding = new Set(held?.map((position) => position.strategy_id));
   const waiting = strategies.filter(({ id, active }) => active && !holding.has(id));
   return (
@@ -25,6 +28,11 @@ export function StrategiesCard({ strategies }: { strategies: readonly Schemas['S
       {positions.isError && <Refusal error={positions.error} retry={() => void positions.refetch()} />}
       {held?.length === 0 && <Empty>No position is open.</Empty>}
       {held !== undefined && held.length > 0 && <Positions positions={held} strategies={strategies} />}
+      {positions.data?.next_cursor != null && (
+        <Text size="sm">
+          The newest {positions.data.items.length} are shown: <To to="/positions">all open positions</To>
+        </Text>
+      )}
       {waiting.length > 0 && (
         <Group gap="xs" mt="xs">
           <Text c="dimmed" size="sm">
@@ -35,6 +43,11 @@ export function StrategiesCard({ strategies }: { strategies: readonly Schemas['S
               <To size="sm" to={`/strategies/${strategy.id}`}>
                 {strategy.name}
               </To>
+              {isHalted(strategy, halts) && (
+                <Text fw={600} size="sm">
+                  halted
+                </Text>
+              )}
               <Pause strategy={strategy} />
             </Group>
           ))}
@@ -119,19 +132,5 @@ function PositionRow({ position, strategy }: { position: Schemas['Position']; st
         </Group>
       </Table.Td>
     </Table.Tr>
-  );
-}
-
-function Pause({ strategy }: { strategy: Schemas['Strategy'] }) {
-  const queries = useQueryClient();
-  const pause = async () => {
-    const change = { params: { path: { id: strategy.id } }, body: { active: false } };
-    await got(api.PATCH('/api/v1/strategies/{id}', change));
-    await queries.invalidateQueries({ queryKey: ['strategies'] });
-  };
-  return (
-    <Confirm about={strategy.name} act={pause} confirm="Pause" label="Pause">
-      {strategy.name} ignores alerts until you activate it again, exits among them. A position that it holds stays open.
-    </Confirm>
   );
 }

@@ -18,10 +18,14 @@ export function TodayCard({ overview }: { overview: Schemas['Overview'] }) {
       <SimpleGrid cols={{ base: 2, xs: 4 }} spacing="sm">
         <Count label="Signals" search={since} value={signals.total} />
         <Count label="Filled" search={{ ...since, status: 'filled' }} value={signals.filled} />
+        {signals.partly_filled > 0 && (
+          <Count label="Partly filled" search={{ ...since, status: 'partly_filled' }} value={signals.partly_filled} />
+        )}
         <Count label="In work" search={{ ...since, status: 'pending' }} value={signals.pending} />
         <Count label="Skipped" search={{ ...since, status: 'skipped' }} value={signals.skipped} />
         <Count label="Denied" search={{ ...since, status: 'denied' }} value={signals.denied} />
         <Count label="Rejected" search={{ ...since, status: 'rejected' }} value={signals.rejected} />
+        {signals.expired > 0 && <Count label="Expired" search={{ ...since, status: 'expired' }} value={signals.expired} />}
         <Count label="Unknown" search={{ ...since, status: 'unknown' }} value={signals.unknown} />
         <Fact label="Alerts refused">{deliveries.refused}</Fact>
       </SimpleGrid>
@@ -69,7 +73,7 @@ function Count({ label, value, search }: { label: string; value: number; search:
 
 export function SystemLine({ system }: { system: Schemas['OverviewSystem'] }) {
   const state = system.ready ? 'Ready' : 'Not ready';
-  const books = system.books_reconciled ? 'books reconciled' : 'books are being reconciled: no entries until then';
+  const books = system.books_reconciled ? 'books reconciled' : 'books are being compared: entries wait on the accounts whose books are not';
   return (
     <Text c="dimmed" size="sm">
       <span className={system.ready ? 'profit' : 'loss'}>{state}</span> · {books} · store {system.store} · Atomik {system.version}

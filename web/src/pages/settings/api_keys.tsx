@@ -1,10 +1,11 @@
 /** The keys that programs sign in with. */
 import { Alert, Button, Card, Group, Stack, TextInput, Title } from '@mantine/core';
 import { useForm } from '@mantine/form';
-import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { keepPreviousData, useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 
 import { type Schemas, api, got } from '../../api/client';
+import { changed } from '../../api/queries';
 import { Confirm } from '../../parts/confirm';
 import { CopyField } from '../../parts/copy_field';
 import { atFields } from '../../parts/form';
@@ -48,7 +49,6 @@ export function ApiKeysCard() {
 }
 
 function NewKey() {
-  const queries = useQueryClient();
   const form = useForm({ mode: 'uncontrolled', initialValues: { name: '' } });
   const make = useMutation({
     // The answer holds the key: it goes with the page.
@@ -57,7 +57,7 @@ function NewKey() {
     onError: atFields(form),
     onSuccess: () => {
       form.reset();
-      return queries.invalidateQueries({ queryKey: ['api-keys'] });
+      changed('api-keys');
     },
   });
   return (
@@ -85,10 +85,9 @@ function NewKey() {
 }
 
 function Revoke({ apiKey }: { apiKey: Schemas['ApiKey'] }) {
-  const queries = useQueryClient();
   const revoke = async () => {
     await got(api.DELETE('/api/v1/api-keys/{id}', { params: { path: { id: apiKey.id } } }));
-    await queries.invalidateQueries({ queryKey: ['api-keys'] });
+    changed('api-keys');
   };
   return (
     <Confirm about={apiKey.name} act={revoke} confirm="Revoke" label="Revoke">

@@ -1,23 +1,35 @@
-import { Button, Stack, Text, TextInput, Title } from '@mantine/core';
+import { Button, Group, Stack, Text, TextInput, Title } from '@mantine/core';
 import { useForm } from '@mantine/form';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 
 import { type Schemas, api, got } from '../../api/client';
+import { changed } from '../../api/queries';
+import { webhooksQuery } from '../../api/webhooks';
 import { atFields } from '../../parts/form';
 import { Refusal } from '../../parts/state';
 
 export function WebhookStep({ done }: { done: (webhook: Schemas['WebhookWithSecret']) => void }) {
-  const queries = useQueryClient();
   const form = useForm({ mode: 'uncontrolled', initialValues: { name: 'TradingView' } });
   const make = useMutation({
     gcTime: 0,
     mutationFn: ({ name }: { name: string }) => got(api.POST('/api/v1/webhooks', { body: { name } })),
     onError: atFields(form),
-    onSuccess: async (webhook) => {
-      await queries.invalidateQueries({ queryKey: ['webhooks'] });
+    onSuccess: (webhook) => {
+      changed('webhooks', 'webhook names', 'plan');
       done(webhook);
     },
   });
+  const unused = useQuery(webhooksQuery).data?.items.find(
+    ({ active, activity }) => active && activity.last_received_at == null,
+  );
+  // Its secret was shown once. Nothing has come to it, so nothing breaks with another.
+  const again = useMutation({
+    gcTime: 0,
+    mutationFn: (id: number) =>
+      got(api.POST('/api/v1/webhooks/{id}/rotate-secret', { params: { path: { id } }, body: { overlap_s: 0 } })),
+    onSuccess: done,
+  });
+  const refusal = make.error ?? again.error;
   return (
     <form
       onSubmit={form.onSubmit((values) => {
@@ -30,10 +42,23 @@ export function WebhookStep({ done }: { done: (webhook: Schemas['WebhookWithSecr
         </Title>
         <Text size="sm">Its URL is what you paste into TradingView. You get it at the end, with a message to go with it.</Text>
         <TextInput key={form.key('name')} label="Name" required {...form.getInputProps('name')} />
-        {make.error !== null && <Refusal error={make.error} />}
-        <Button loading={make.isPending} type="submit" w="fit-content">
-          Make the webhook
-        </Button>
+        {refusal !== null && <Refusal error={refusal} />}
+        <Group>
+          <Button loading={make.isPending} type="submit">
+            Make the webhook
+          </Button>
+          {unused !== undefined && (
+            <Button
+              loading={again.isPending}
+              onClick={() => {
+                again.mutate(unused.id);
+              }}
+              variant="default"
+            >
+              Go on with {unused.name}, with another secret
+            </Button>
+          )}
+        </Group>
       </Stack>
     </form>
   );

@@ -5,7 +5,7 @@ import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 
 import { type Schemas, api, got } from '../../api/client';
-import { positionsQuery } from '../../api/positions';
+import { openPositionsQuery } from '../../api/positions';
 import { pagingOf, useSearchParts } from '../../parts/address';
 import { type Column, List } from '../../parts/list';
 import { useNames } from '../../parts/names';
@@ -56,7 +56,7 @@ export function StrategiesPage(): ReactNode {
 
 function useColumns(): Column<Row>[] {
   const names = useNames();
-  const positions = useQuery(positionsQuery).data?.items;
+  const positions = useQuery(openPositionsQuery).data?.items;
   const held = (row: Row) => positions?.find(({ strategy_id, symbol }) => strategy_id === row.id && symbol === row.symbol);
   return [
     {

@@ -89,11 +89,11 @@ export function PositionsPage(): ReactNode {
   const [search, change] = useSearchParts(...FILTERS, 'sort', 'cursor', 'flat');
   const names = useNames();
   const strategies = useQuery(strategiesQuery).data?.items;
-  const { cursor, flat, ...listed } = search;
-  const positions = useQuery({
-    ...positionsOf({ ...asFilter<PositionFilter>(listed), ...(cursor !== undefined && { cursor }) }),
-    select: (page) => ({ ...page, items: page.items.filter(({ side }) => flat !== undefined || side !== 'flat') }),
-  });
+  const { cursor, flat, ...chosen } = search;
+  const listed = { ...chosen, ...(flat === undefined && { open: 'true' }) };
+  const positions = useQuery(
+    positionsOf({ ...asFilter<PositionFilter>(listed), ...(cursor !== undefined && { cursor }) }),
+  );
   const isActive = (id: number) => strategies?.find((strategy) => strategy.id === id)?.active === true;
   return (
     <Page actions={<CsvLink list="positions" search={listed} />} title="Positions">

@@ -3,7 +3,7 @@ import { List as Steps, NativeSelect, SegmentedControl, SimpleGrid, Stack, Switc
 import { useState } from 'react';
 
 import type { Schemas } from '../../api/client';
-import { type Purpose, type Wish, messageOf } from '../../format/alert';
+import { type Purpose, type Wish, messageOf, percentFault } from '../../format/alert';
 import { CopyField } from '../../parts/copy_field';
 import { Section } from '../../parts/section';
 import { SendTest } from './send';
@@ -32,6 +32,7 @@ export function AlertBuilder({ webhook }: { webhook: Schemas['Webhook'] }) {
     setWish({ ...wish, ...part });
   };
   const message = messageOf(wish);
+  const fault = wish.kind === 'plain' && wish.purpose === 'part' ? percentFault(wish.percent) : undefined;
   return (
     <>
       <Section title="Alert builder">
@@ -47,7 +48,7 @@ export function AlertBuilder({ webhook }: { webhook: Schemas['Webhook'] }) {
             }}
             value={wish.kind}
           />
-          {wish.kind === 'plain' && <PlainChoices change={change} wish={wish} />}
+          {wish.kind === 'plain' && <PlainChoices change={change} fault={fault} wish={wish} />}
           <Switch
             checked={wish.price}
             description="Slippage is measured against it, and the paper broker fills at it."
@@ -56,7 +57,7 @@ export function AlertBuilder({ webhook }: { webhook: Schemas['Webhook'] }) {
               change({ price: event.currentTarget.checked });
             }}
           />
-          <CopyField label="Message" value={message} />
+          {fault === undefined && <CopyField label="Message" value={message} />}
           <Steps size="sm" type="ordered">
             <Steps.Item>Open your chart in TradingView and click Alert, or press Alt+A.</Steps.Item>
             <Steps.Item>Set your condition{wish.kind === 'strategy' && ': the strategy itself'}.</Steps.Item>
@@ -66,12 +67,18 @@ export function AlertBuilder({ webhook }: { webhook: Schemas['Webhook'] }) {
           {wish.kind === 'strategy' && <CopyField label="A Pine strategy that goes with it" rows={11} value={PINE} />}
         </Stack>
       </Section>
-      <SendTest message={message} webhook={webhook} />
+      {fault === undefined && <SendTest message={message} webhook={webhook} />}
     </>
   );
 }
 
-function PlainChoices({ wish, change }: { wish: Wish; change: (part: Partial<Wish>) => void }) {
+interface PlainChoicesProps {
+  wish: Wish;
+  fault: string | undefined;
+  change: (part: Partial<Wish>) => void;
+}
+
+function PlainChoices({ wish, fault, change }: PlainChoicesProps) {
   return (
     <SimpleGrid cols={{ base: 1, xs: wish.purpose === 'part' ? 3 : 2 }}>
       <NativeSelect
@@ -94,7 +101,8 @@ function PlainChoices({ wish, change }: { wish: Wish; change: (part: Partial<Wis
         <TextInput
           description="Rounded up to whole lots"
           inputMode="decimal"
-          inputWrapperOrder={['label', 'input', 'description']}
+          error={fault}
+          inputWrapperOrder={['label', 'input', 'description', 'error']}
           label="Percent of the position"
           onChange={(event) => {
             change({ percent: event.currentTarget.value });

@@ -1,10 +1,11 @@
 /** What can be changed of a webhook. */
 import { Alert, Button, Group, NumberInput, Stack, Switch, TextInput, Textarea } from '@mantine/core';
 import { useForm } from '@mantine/form';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation } from '@tanstack/react-query';
 
 import { type Schemas, api, got } from '../../api/client';
-import { faultOf, partsOf } from '../../format/ips';
+import { faultOf, partsOf, withTradingView } from '../../format/ips';
+import { changed } from '../../api/queries';
 import { atFields } from '../../parts/form';
 import { Section } from '../../parts/section';
 import { Refusal } from '../../parts/state';
@@ -15,23 +16,28 @@ function valuesOf(webhook: Schemas['Webhook']) {
 }
 
 export function EditSection({ webhook }: { webhook: Schemas['Webhook'] }) {
-  const queries = useQueryClient();
   const form = useForm({
     mode: 'uncontrolled',
     initialValues: valuesOf(webhook),
     validateInputOnChange: ['allowed_ips'],
-    validate: { allowed_ips: faultOf },
+    validate: {
+      allowed_ips: faultOf,
+      dedupe_window_s: (window) => (typeof window === 'number' ? null : 'A number of seconds, 0 to 60.'),
+    },
   });
   const save = useMutation({
     mutationFn: ({ allowed_ips, ...rest }: ReturnType<typeof valuesOf>) => {
-      const body = { ...rest, allowed_ips: partsOf(allowed_ips) };
+      // What was not touched here is not sent: it may have been changed elsewhere meanwhile.
+      const touched = Object.entries({ ...rest, allowed_ips: partsOf(allowed_ips) }).filter(([name]) => form.isDirty(name));
+      const body: Schemas['UpdateWebhook'] = Object.fromEntries(touched);
       return got(api.PATCH('/api/v1/webhooks/{id}', { params: { path: { id: webhook.id } }, body }));
     },
     onError: atFields(form),
-    onSuccess: async (saved) => {
+    onSuccess: (saved) => {
       // As the server reads it.
       form.setValues(valuesOf(saved));
-      await queries.invalidateQueries({ queryKey: ['webhooks'] });
+      form.resetDirty();
+      changed('webhooks', 'webhook names');
     },
   });
   return (
@@ -55,7 +61,7 @@ export function EditSection({ webhook }: { webhook: Schemas['Webhook'] }) {
             />
             <Button
               onClick={() => {
-                form.setFieldValue('allowed_ips', 'tradingview');
+                form.setFieldValue('allowed_ips', withTradingView(form.getValues().allowed_ips));
               }}
               title="The addresses that TradingView publishes"
               variant="default"

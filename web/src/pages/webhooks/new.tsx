@@ -1,22 +1,24 @@
 import { Button, Stack, TextInput, Textarea } from '@mantine/core';
 import { useForm } from '@mantine/form';
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation } from '@tanstack/react-query';
 
 import { type Schemas, api, got } from '../../api/client';
+import { changed } from '../../api/queries';
 import { atFields } from '../../parts/form';
 import { ShownOnce } from '../../parts/shown_once';
 import { Refusal } from '../../parts/state';
 import { To } from '../../parts/to';
 
 export function NewWebhook({ done }: { done: () => void }) {
-  const queries = useQueryClient();
   const form = useForm({ mode: 'uncontrolled', initialValues: { name: '', description: '' } });
   const make = useMutation({
     // The answer holds the secret: it goes with the dialog.
     gcTime: 0,
     mutationFn: (body: Schemas['CreateWebhook']) => got(api.POST('/api/v1/webhooks', { body })),
     onError: atFields(form),
-    onSuccess: () => Promise.all(['webhooks', 'plan'].map((key) => queries.invalidateQueries({ queryKey: [key] }))),
+    onSuccess: () => {
+      changed('webhooks', 'webhook names', 'plan');
+    },
   });
   if (make.data !== undefined) {
     return (

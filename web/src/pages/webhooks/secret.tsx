@@ -5,6 +5,7 @@ import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 
 import { type Schemas, api, got } from '../../api/client';
+import { changed } from '../../api/queries';
 import { Confirm } from '../../parts/confirm';
 import { Section } from '../../parts/section';
 import { ShownOnce } from '../../parts/shown_once';
@@ -19,7 +20,6 @@ const OVERLAPS = [
 ];
 
 export function SecretSection({ webhook }: { webhook: Schemas['Webhook'] }) {
-  const queries = useQueryClient();
   const [overlap, setOverlap] = useState('86400');
   const rotate = useMutation({
     // The answer holds the secret: it goes with the page.
@@ -28,8 +28,14 @@ export function SecretSection({ webhook }: { webhook: Schemas['Webhook'] }) {
       const request = { params: { path: { id: webhook.id } }, body: { overlap_s: Number(overlap) } };
       return got(api.POST('/api/v1/webhooks/{id}/rotate-secret', request));
     },
-    onSuccess: () => queries.invalidateQueries({ queryKey: ['webhooks'] }),
+    onSuccess: () => {
+      changed('webhooks');
+    },
   });
+  // The question must not keep the answer: it holds the secret.
+  const act = async () => {
+    await rotate.mutateAsync();
+  };
   return (
     <Section title="Secret">
       <Text size="sm">
@@ -50,7 +56,7 @@ export function SecretSection({ webhook }: { webhook: Schemas['Webhook'] }) {
           }}
           value={overlap}
         />
-        <Confirm act={() => rotate.mutateAsync()} confirm="Make another secret" label="Rotate secret" size="sm">
+        <Confirm act={act} confirm="Make another secret" label="Rotate secret" size="sm">
           Makes another secret for {webhook.name}. {OVERLAPS.find(({ value }) => value === overlap)?.label}; after that,
           alerts with it get 401 Unauthorized.
         </Confirm>
@@ -81,9 +87,7 @@ export function DeleteSection({ webhook }: { webhook: Schemas['Webhook'] }) {
     await got(api.DELETE('/api/v1/webhooks/{id}', { params: { path: { id: webhook.id } } }));
     await navigate({ to: '/webhooks' });
     queries.removeQueries({ queryKey: ['webhooks', webhook.id] });
-    await Promise.all(
-      ['webhooks', 'strategies', 'plan'].map((key) => queries.invalidateQueries({ queryKey: [key] })),
-    );
+    changed('webhooks', 'webhook names', 'strategies', 'plan');
   };
   return (
     <Section
