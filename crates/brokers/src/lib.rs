@@ -2,3 +2,5 @@
 
 pub mod instruments;
 pub mod paper;
+mod settings;
+pub mod wire;

@@ -70,6 +70,9 @@ pub enum AssetClass {
 pub struct Instrument {
     /// The venue's spelling.
     pub symbol: Symbol,
+    /// What orders in it go to where that is another symbol: the contract that a root or continuous symbol (`ES`, `ES1!`)
+    /// stands for now.
+    pub contract: Option<Symbol>,
     /// A name a person knows: "E-mini S&P 500".
     pub name: String,
     /// What kind of thing it is.

@@ -118,6 +118,7 @@ mod tests {
             tick_size: Price(Decimal::new(25, 2)),
             lot_size: Qty(Decimal::ONE),
             multiplier: Decimal::from(multiplier),
+            contract: None,
             known: true,
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atomik_domain::{BrokerAccount, BrokerAccountId, ClientOrderId, ExecutionReport, UserId};
-use atomik_ports::Broker;
+use atomik_ports::{Broker, Credentials};
 use tokio::sync::{mpsc, watch};
 
 use crate::engine::{AccountState, AccountStatus};
@@ -230,7 +230,9 @@ async fn connect(
     let connector = work.connectors.get(&account.broker);
     let connector =
         connector.ok_or_else(|| format!("This version knows no broker called {}.", account.broker))?;
-    match tokio::time::timeout(CONNECT_TIMEOUT, connector.connect(account, reports)).await {
+    match tokio::time::timeout(CONNECT_TIMEOUT, connector.connect(account, &Credentials::default(), reports))
+        .await
+    {
         Ok(connected) => connected.map_err(|error| error.to_string()),
         Err(_) => Err(format!("The broker did not answer within {} s.", CONNECT_TIMEOUT.as_secs())),
     }

@@ -12,6 +12,8 @@ use atomik_domain::{
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use crate::credentials::{Credentials, Custody};
+
 /// One linked account at a venue, connected.
 #[async_trait]
 pub trait Broker: Send + Sync {
@@ -31,6 +33,8 @@ pub trait Broker: Send + Sync {
     async fn balance(&self) -> Result<Balance, BrokerError>;
     /// The rules of a symbol's orders.
     async fn instrument(&self, symbol: &Symbol) -> Result<Instrument, BrokerError>;
+    /// Finds instruments that the account may trade, as [`BrokerConnector::search_instruments`] does.
+    async fn search_instruments(&self, query: &str, limit: usize) -> Result<Vec<Instrument>, BrokerError>;
     /// A recent price, for showing profit; `None` where the venue has none.
     async fn price(&self, symbol: &Symbol) -> Result<Option<Quote>, BrokerError>;
 }
@@ -45,14 +49,31 @@ pub trait BrokerConnector: Send + Sync {
     /// # Errors
     /// Each wrong field with what is wrong, named as in the request: `settings.prices`.
     fn check_settings(&self, environment: Environment, settings: &Value) -> Result<Value, Vec<FieldError>>;
-    /// Connects an account. Execution reports for orders of this account go to `reports` for as long as the connection
-    /// lives; those that answer a call come with the call too, and are deduplicated by the receiver.
+    /// Checks the form of credentials before they are sealed: whether all that is needed is there and can be used. Whether
+    /// the venue takes them only a connection shows. Names that are no credential field never come here.
+    ///
+    /// # Errors
+    /// Each wrong field with what is wrong, named as in the request: `credentials.private_key`. Never with its value.
+    fn check_credentials(
+        &self,
+        environment: Environment,
+        credentials: &Credentials,
+    ) -> Result<(), Vec<FieldError>>;
+    /// Connects an account, opening its credentials in `custody`. Execution reports for orders of this account go to
+    /// `reports` for as long as the connection lives; those that answer a call come with the call too, and are
+    /// deduplicated by the receiver.
+    ///
+    /// A connection that can no longer vouch that every report arrives (its stream broke, its session was taken) ends by
+    /// dropping `reports`: the engine then connects anew and looks up what is open. An answer of `Ok` means that the
+    /// credentials were taken by the venue and that reports flow.
     async fn connect(
         &self,
         account: &BrokerAccount,
+        custody: &dyn Custody,
         reports: mpsc::Sender<ExecutionReport>,
     ) -> Result<Arc<dyn Broker>, BrokerError>;
-    /// Finds instruments whose symbol or name contains the words of `query`, best first, at most `limit`.
+    /// Finds instruments whose symbol or name contains the words of `query`, best first, at most `limit`, without an
+    /// account. A venue that shows its list to customers only finds none here.
     async fn search_instruments(&self, query: &str, limit: usize) -> Result<Vec<Instrument>, BrokerError>;
 }
 
@@ -89,8 +110,31 @@ pub struct CredentialField {
     pub name: String,
     /// Its name for people.
     pub label: String,
+    /// What it is and where the trader finds it, in a sentence.
+    pub description: String,
     /// Whether the account cannot be linked without it.
     pub required: bool,
+    /// Whether it has several lines, as a key in PEM has.
+    pub multiline: bool,
+}
+
+/// What a setting's value is in JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettingKind {
+    /// Any text.
+    Text,
+    /// An exact decimal, as text.
+    Decimal,
+    /// A whole number.
+    Integer,
+    /// `true` or `false`.
+    Boolean,
+    /// One of these texts.
+    Choice(Vec<String>),
+    /// A list of texts.
+    List,
+    /// Names, each with an exact decimal as text.
+    Decimals,
 }
 
 /// A setting a venue knows.
@@ -98,8 +142,32 @@ pub struct CredentialField {
 pub struct SettingField {
     /// Its name in the API.
     pub name: String,
+    /// Its name for people.
+    pub label: String,
     /// What it does, in a sentence, with its default.
     pub description: String,
+    /// What its value is.
+    pub kind: SettingKind,
+}
+
+/// How a connection hears of fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FillReports {
+    /// The venue tells by itself.
+    Streamed,
+    /// The adapter asks, every so often.
+    Polled(Duration),
+}
+
+/// How many requests a venue takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// What is counted, in the venue's words: "requests of one key".
+    pub of: String,
+    /// How many.
+    pub max: u32,
+    /// In how long.
+    pub per: Duration,
 }
 
 /// For how long a venue refuses a second order with the same client order id.
@@ -107,6 +175,8 @@ pub struct SettingField {
 pub enum ClientIdUniqueness {
     /// For good: an order may be sent again with the same id.
     Forever,
+    /// For so long after the first: an order may be sent again within half of that.
+    For(Duration),
     /// Only while the first is open: an order must never be sent again.
     AmongOpenOrders,
     /// Not at all, or not documented: an order must never be sent again.
@@ -126,8 +196,14 @@ pub struct Capabilities {
     pub fractional_quantities: bool,
     /// For how long a client order id is unique.
     pub client_id_uniqueness: ClientIdUniqueness,
+    /// Whether the venue finds an order by the client order id; where not, the adapter searches its lists.
+    pub look_up_by_client_id: bool,
     /// How long after a send an order may not yet show in look-ups. "Not found" is no proof before.
     pub settle_window: Duration,
+    /// How fills are heard of.
+    pub fill_reports: FillReports,
+    /// What the adapter keeps to; empty where nothing is counted.
+    pub rate_limits: Vec<RateLimit>,
 }
 
 /// What became of a send.
@@ -226,8 +302,9 @@ pub struct Quote {
 /// Why a venue could not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {
-    /// The credentials are wrong or lack a permission.
-    #[error("the broker refused the credentials: {0}")]
+    /// The credentials are wrong, belong to another environment, lack a permission or are bound to other addresses: what
+    /// to do about it, in a sentence.
+    #[error("{0}")]
     Unauthorized(String),
     /// The venue cannot be reached or cannot answer now.
     #[error("the broker cannot be reached: {0}")]

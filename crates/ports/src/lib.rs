@@ -5,6 +5,7 @@
 
 pub mod broker;
 pub mod clock;
+pub mod credentials;
 pub mod directory;
 pub mod failpoint;
 pub mod history;
@@ -15,6 +16,7 @@ pub mod store;
 
 pub use broker::{Broker, BrokerConnector};
 pub use clock::{Clock, SystemClock};
+pub use credentials::{Credentials, Custody, CustodyError};
 pub use directory::Directory;
 pub use history::History;
 pub use journal::Journal;

@@ -18,7 +18,7 @@ const RULES: [(&str, &[&str], &[&str]); 8] = [
     ("brokers", &["domain", "ports"], &["axum"]),
     ("http", &["domain", "ports", "engine"], &["sqlx", "redis", "reqwest"]),
     ("server", &["domain", "ports", "engine", "storage", "brokers", "http"], &["sqlx"]),
-    ("testkit", &["domain", "ports"], &["sqlx", "axum"]),
+    ("testkit", &["domain", "ports"], &["sqlx", "reqwest"]),
 ];
 
 fn workspace() -> PathBuf {

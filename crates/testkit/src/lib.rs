@@ -4,3 +4,4 @@ pub mod broker_suite;
 
 pub mod builders;
 pub mod store_suite;
+pub mod venues;

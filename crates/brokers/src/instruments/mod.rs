@@ -133,6 +133,7 @@ fn from_future(symbol: Symbol, future: &futures::Future) -> Instrument {
         tick_size: Price(table_decimal(future.tick)),
         lot_size: Qty(Decimal::ONE),
         multiplier: table_decimal(future.multiplier),
+        contract: None,
         known: true,
     }
 }
@@ -155,6 +156,7 @@ fn from_pair(symbol: Symbol, pair: &coins::Pair) -> Instrument {
         tick_size: Price(table_decimal(tick)),
         lot_size: Qty(table_decimal(pair.coin.map_or(coins::DEFAULT_LOT, |coin| coin.lot))),
         multiplier: Decimal::ONE,
+        contract: None,
         known: pair.coin.is_some(),
     }
 }
@@ -170,6 +172,7 @@ fn from_equity(symbol: Symbol) -> Instrument {
         tick_size: Price(Decimal::new(1, 2)),
         lot_size: Qty(Decimal::ONE),
         multiplier: Decimal::ONE,
+        contract: None,
         known: known_name.is_some(),
         symbol,
     }

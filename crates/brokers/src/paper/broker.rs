@@ -145,6 +145,10 @@ impl Broker for PaperBroker {
         Ok(crate::instruments::resolve(symbol))
     }
 
+    async fn search_instruments(&self, query: &str, limit: usize) -> Result<Vec<Instrument>, BrokerError> {
+        Ok(crate::instruments::search(query, limit))
+    }
+
     async fn price(&self, symbol: &Symbol) -> Result<Option<Quote>, BrokerError> {
         let symbol = symbol.clone();
         self.look(move |account, moment| {

@@ -9,9 +9,9 @@ use atomik_domain::{
     BrokerAccount, BrokerId, Environment, ExecutionReport, Instrument, OrderType, TimeInForce,
 };
 use atomik_ports::broker::{
-    Broker, BrokerDescription, BrokerError, Capabilities, ClientIdUniqueness, FieldError,
+    Broker, BrokerDescription, BrokerError, Capabilities, ClientIdUniqueness, FieldError, FillReports,
 };
-use atomik_ports::{BrokerConnector, Clock};
+use atomik_ports::{BrokerConnector, Clock, Credentials, Custody};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +21,7 @@ use super::feed::Feed;
 use super::settings::{PaperSettings, setting_fields};
 use super::store::{self, Reader};
 use crate::instruments;
+use crate::settings::refused;
 
 /// How many commands may wait for the desk; more are answered "not sent".
 const MAX_WAITING: usize = 10_000;
@@ -93,16 +94,17 @@ impl BrokerConnector for PaperVenue {
         PaperSettings::parse(settings).map(|settings| settings.to_json())
     }
 
+    fn check_credentials(&self, _: Environment, _: &Credentials) -> Result<(), Vec<FieldError>> {
+        Ok(())
+    }
+
     async fn connect(
         &self,
         account: &BrokerAccount,
+        _: &dyn Custody,
         reports: mpsc::Sender<ExecutionReport>,
     ) -> Result<Arc<dyn Broker>, BrokerError> {
-        let settings = PaperSettings::parse(&account.settings).map_err(|errors| {
-            let problems: Vec<String> =
-                errors.iter().map(|error| format!("{} {}", error.field, error.problem)).collect();
-            BrokerError::Unavailable(problems.join("; "))
-        })?;
+        let settings = PaperSettings::parse(&account.settings).map_err(|errors| refused(&errors))?;
         let (answer, answered) = oneshot::channel();
         let connect = Command::Connect { account_id: account.id, settings, reports, answer };
         let closed = || BrokerError::Unavailable("the paper venue is closed".to_owned());
@@ -131,5 +133,8 @@ fn capabilities() -> Capabilities {
         client_id_uniqueness: ClientIdUniqueness::Forever,
         // An order is either committed or will never be: the desk takes look-ups in turn, behind what was sent before.
         settle_window: Duration::ZERO,
+        look_up_by_client_id: true,
+        fill_reports: FillReports::Streamed,
+        rate_limits: Vec::new(),
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use atomik_domain::instrument::AssetClass;
-use atomik_domain::money::parse_decimal;
 use atomik_domain::{Amount, Price, Qty, Symbol};
-use atomik_ports::broker::{FieldError, SettingField};
+use atomik_ports::broker::{FieldError, SettingField, SettingKind};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 use crate::instruments;
+use crate::settings::{decimal_of, field_error};
 
 /// The most symbols that may have a fixed price.
 const MAX_PRICES: usize = 1_000;
@@ -21,29 +21,44 @@ const MAX_SLIPPAGE_TICKS: u32 = 1_000;
 const MAX_LEVERAGE: u32 = 100;
 
 /// The keys, in the order in which they are shown, with what each does.
-const FIELDS: [(&str, &str); 6] = [
+const FIELDS: [(&str, &str, SettingKind, &str); 6] = [
     (
         "starting_balance",
+        "Starting balance",
+        SettingKind::Decimal,
         "The money the account starts with, in US dollars. USDT and USDC count as dollars; pairs priced in anything \
          else are rejected, because nothing is converted. Default 100000.",
     ),
     (
         "prices",
+        "Fixed prices",
+        SettingKind::Decimals,
         "Fixed prices by symbol, such as {\"ES\": \"5000.00\"}; the price of a future's root holds for its dated and \
          continuous symbols too. An alert's own price comes first; symbols without a fixed price follow the simulated \
          feed. Default {}.",
     ),
-    ("commission", "What every contract, share or coin costs to trade, in US dollars. Default 0."),
+    (
+        "commission",
+        "Commission",
+        SettingKind::Decimal,
+        "What every contract, share or coin costs to trade, in US dollars. Default 0.",
+    ),
     (
         "slippage_ticks",
+        "Slippage in ticks",
+        SettingKind::Integer,
         "By how many ticks market and stop orders fill worse than the price, 0 to 1000. Default 0.",
     ),
     (
         "max_fill_qty_per_tick",
+        "Most that fills at once",
+        SettingKind::Decimal,
         "The most of one order that fills at one price tick; the rest fills at the following ticks. Default: no limit.",
     ),
     (
         "leverage",
+        "Leverage",
+        SettingKind::Integer,
         "How many times its buying power the account may hold in shares and coins, 1 to 100. Default: 2 for shares, 1 \
          for coins. Futures always need a margin of 5 % of their value.",
     ),
@@ -157,24 +172,13 @@ impl PaperSettings {
 /// The settings as the catalogue describes them.
 #[must_use]
 pub(crate) fn setting_fields() -> Vec<SettingField> {
-    let field = |(name, description): (&str, &str)| SettingField {
+    let field = |(name, label, kind, description): (&str, &str, SettingKind, &str)| SettingField {
         name: name.to_owned(),
+        label: label.to_owned(),
+        kind,
         description: description.to_owned(),
     };
     FIELDS.into_iter().map(field).collect()
-}
-
-fn field_error(field: &str, problem: String) -> FieldError {
-    FieldError { field: field.to_owned(), problem }
-}
-
-/// A JSON string or number as an exact decimal. A number is taken as it is written, not as a float.
-fn decimal_of(value: &Value) -> Option<Decimal> {
-    match value {
-        Value::String(text) => parse_decimal(text.trim()),
-        Value::Number(number) => parse_decimal(&number.to_string()),
-        _ => None,
-    }
 }
 
 struct Reader<'a> {
@@ -185,11 +189,11 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn refuse_unknown_keys(&mut self) {
         for key in self.object.keys() {
-            if FIELDS.iter().any(|(name, _)| name == key) {
+            if FIELDS.iter().any(|(name, ..)| name == key) {
                 continue;
             }
             let nearest =
-                FIELDS.iter().map(|(name, _)| *name).min_by_key(|name| strsim::levenshtein(name, key));
+                FIELDS.iter().map(|(name, ..)| *name).min_by_key(|name| strsim::levenshtein(name, key));
             let shown: String = key.chars().take(64).collect();
             let problem = format!("is not a setting; did you mean {}?", nearest.unwrap_or_default());
             self.errors.push(field_error(&format!("settings.{shown}"), problem));
@@ -273,6 +277,7 @@ pub(crate) fn usable(price: Price, asset_class: AssetClass) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use atomik_domain::money::parse_decimal;
     use rstest::rstest;
 
     fn symbol(text: &str) -> Symbol {

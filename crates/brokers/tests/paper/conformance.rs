@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use atomik_domain::{Amount, ExecutionReport, OrderRequest, Price, Qty, Side, Symbol};
+use atomik_domain::{Amount, ClientOrderId, ExecutionReport, OrderRequest, Price, Qty, Side, Symbol};
 use atomik_ports::Broker;
+use atomik_ports::broker::{BrokerError, LookUp};
 use atomik_testkit::broker_suite;
-use atomik_testkit::broker_suite::{Ability, VenueFixture, market_order};
+use atomik_testkit::broker_suite::{Ability, VenueFixture, Wrong, market_order};
+use atomik_testkit::venues::faults::{Fault, StreamFault};
 use serde_json::{Value, json};
 
 use super::setup::{Setup, decimal, price, qty, symbol};
@@ -39,8 +41,12 @@ impl VenueFixture for Paper {
         Amount(decimal("1.25"))
     }
 
+    /// Nothing lies between: a call is answered by the venue's own commit, and there are neither credentials nor clocks.
     fn lacks(&self) -> Vec<Ability> {
-        Vec::new()
+        let faults = Fault::ALL.iter().map(|fault| Ability::Fault(*fault));
+        let stream = StreamFault::ALL.iter().map(|fault| Ability::Stream(*fault));
+        let wrong = [Wrong::Credentials, Wrong::Clock].map(Ability::Wrong);
+        faults.chain(stream).chain(wrong).collect()
     }
 
     async fn move_price(&mut self, price: Price) {
@@ -61,8 +67,27 @@ impl VenueFixture for Paper {
         self.0.restart().await;
     }
 
-    async fn next_report(&mut self) -> ExecutionReport {
-        self.0.reports.recv().await.expect("the connection lives")
+    async fn next_report(&mut self) -> Option<ExecutionReport> {
+        self.0.reports.recv().await
+    }
+
+    async fn plan(&mut self, fault: Fault) {
+        panic!("the paper venue lacks {fault:?}");
+    }
+
+    async fn disturb(&mut self, fault: StreamFault) {
+        panic!("the paper venue lacks {fault:?}");
+    }
+
+    async fn journal(&self, id: ClientOrderId) -> (usize, Qty) {
+        match self.0.broker.look_up(&self.symbol(), id).await {
+            LookUp::Found(report) => (1, report.filled_qty),
+            _ => (0, Qty::ZERO),
+        }
+    }
+
+    async fn connect_wrongly(&mut self, wrong: Wrong) -> Result<(), BrokerError> {
+        panic!("the paper venue lacks {wrong:?}");
     }
 }
 

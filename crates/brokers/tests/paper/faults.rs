@@ -7,7 +7,7 @@ use std::time::Duration;
 use atomik_brokers::paper::PaperVenue;
 use atomik_domain::{OrderStatus, Side};
 use atomik_ports::broker::{BrokerError, CancelOutcome, LookUp, SubmitOutcome};
-use atomik_ports::{BrokerConnector, SystemClock};
+use atomik_ports::{BrokerConnector, Credentials, SystemClock};
 use atomik_testkit::broker_suite::{approved, limit_order, market_order};
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -170,7 +170,11 @@ async fn a_full_queue_takes_nothing_more_and_says_when_to_come_back() {
 async fn reports_that_nobody_reads_hold_nothing_up() {
     let setup = Setup::with(json!({"prices": {"ES": "5000"}})).await;
     let (sender, _unread) = mpsc::channel(1);
-    let broker = setup.venue.connect(&account(2, setup.account.settings.clone()), sender).await.unwrap();
+    let broker = setup
+        .venue
+        .connect(&account(2, setup.account.settings.clone()), &Credentials::default(), sender)
+        .await
+        .unwrap();
     for side in [Side::Buy, Side::Sell, Side::Buy] {
         let request = market_order(symbol("ES"), side, qty("1"));
         let outcome = broker.submit(approved(request.clone())).await;

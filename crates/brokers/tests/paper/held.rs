@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atomik_brokers::paper::{DATABASE_FILE, HeldVenue, PaperVenue};
 use atomik_domain::{Side, SignedQty};
-use atomik_ports::BrokerConnector;
+use atomik_ports::{BrokerConnector, Credentials};
 use atomik_testkit::broker_suite::market_order;
 use serde_json::json;
 use sqlx::Connection;
@@ -59,7 +59,7 @@ async fn a_held_venue_commits_nothing_and_its_copy_is_a_venue() {
     setup.accepted(&market_order(symbol("ES"), Side::Buy, qty("1"))).await;
 
     let venue = PaperVenue::open(copies.path(), setup.clock.clone(), 7).await.unwrap();
-    let broker = venue.connect(&setup.account, mpsc::channel(8).0).await.unwrap();
+    let broker = venue.connect(&setup.account, &Credentials::default(), mpsc::channel(8).0).await.unwrap();
     assert_eq!(broker.net_position(&symbol("ES")).await.unwrap(), SignedQty(decimal("1")));
 }
 

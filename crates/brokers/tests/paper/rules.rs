@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use atomik_domain::order::PriceSource;
 use atomik_domain::{Environment, OrderRequest, OrderStatus, OrderType, Side, TimeInForce};
-use atomik_ports::BrokerConnector;
 use atomik_ports::broker::{CancelOutcome, LookUp, SubmitOutcome};
+use atomik_ports::{BrokerConnector, Credentials};
 use atomik_testkit::broker_suite::{approved, limit_order, market_order};
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -306,7 +306,7 @@ async fn accounts_do_not_see_each_other() {
     let request = buy("ES", "1");
     setup.accepted(&request).await;
     let (sender, _reports) = tokio::sync::mpsc::channel(8);
-    let other = setup.venue.connect(&account(2, json!({})), sender).await.unwrap();
+    let other = setup.venue.connect(&account(2, json!({})), &Credentials::default(), sender).await.unwrap();
     assert!(other.positions().await.unwrap().is_empty());
     assert_eq!(other.look_up(&request.symbol, request.client_order_id).await, LookUp::NotFound);
 }
@@ -360,8 +360,11 @@ async fn a_dropped_connection_is_forgotten_and_a_new_one_has_everything() {
     assert_eq!(filled.executions[0].last_price, price("3900"));
     assert_eq!(setup.broker.positions().await.unwrap().len(), 1);
     // And with the last connection the account leaves memory: nobody reports any more.
-    setup.broker =
-        setup.venue.connect(&account(2, json!({})), tokio::sync::mpsc::channel(1).0).await.unwrap();
+    setup.broker = setup
+        .venue
+        .connect(&account(2, json!({})), &Credentials::default(), tokio::sync::mpsc::channel(1).0)
+        .await
+        .unwrap();
     let gone = async { while setup.reports.recv().await.is_some() {} };
     tokio::time::timeout(DEADLINE, gone).await.expect("the account is forgotten");
 }

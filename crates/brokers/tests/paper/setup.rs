@@ -11,7 +11,7 @@ use atomik_domain::{
     UnixMicros, UserId,
 };
 use atomik_ports::broker::SubmitOutcome;
-use atomik_ports::{Broker, BrokerConnector, Clock};
+use atomik_ports::{Broker, BrokerConnector, Clock, Credentials};
 use atomik_testkit::broker_suite::approved;
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -69,7 +69,7 @@ impl Setup {
         let venue = PaperVenue::open(directory.path(), clock.clone(), 7).await.unwrap();
         let account = account(1, settings);
         let (sender, reports) = mpsc::channel(4_096);
-        let broker = venue.connect(&account, sender).await.unwrap();
+        let broker = venue.connect(&account, &Credentials::default(), sender).await.unwrap();
         Self { directory, clock, venue, account, broker, reports }
     }
 
@@ -77,7 +77,7 @@ impl Setup {
     pub async fn change(&mut self, settings: Value) {
         self.account.settings = settings;
         let (sender, reports) = mpsc::channel(4_096);
-        self.broker = self.venue.connect(&self.account, sender).await.unwrap();
+        self.broker = self.venue.connect(&self.account, &Credentials::default(), sender).await.unwrap();
         self.reports = reports;
     }
 

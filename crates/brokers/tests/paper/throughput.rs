@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use atomik_domain::Side;
 use atomik_ports::broker::SubmitOutcome;
-use atomik_ports::{Broker, BrokerConnector};
+use atomik_ports::{Broker, BrokerConnector, Credentials};
 use atomik_testkit::broker_suite::{approved, market_order};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -23,7 +23,13 @@ async fn many_accounts_trade_at_once_and_every_order_is_recorded() {
     for id in 0..ACCOUNTS {
         let (sender, reports) = mpsc::channel(256);
         receivers.push(reports);
-        brokers.push(setup.venue.connect(&account(100 + id, settings.clone()), sender).await.unwrap());
+        brokers.push(
+            setup
+                .venue
+                .connect(&account(100 + id, settings.clone()), &Credentials::default(), sender)
+                .await
+                .unwrap(),
+        );
     }
     let started = Instant::now();
     let traders: Vec<_> = brokers
@@ -48,7 +54,11 @@ async fn many_accounts_trade_at_once_and_every_order_is_recorded() {
     setup.restart().await;
     for (id, mut reports) in (100..).zip(receivers) {
         let (sender, _reports) = mpsc::channel(8);
-        let broker = setup.venue.connect(&account(id, settings.clone()), sender).await.unwrap();
+        let broker = setup
+            .venue
+            .connect(&account(id, settings.clone()), &Credentials::default(), sender)
+            .await
+            .unwrap();
         assert_eq!(broker.balance().await.unwrap().cash.0, decimal("99975"));
         assert!(broker.positions().await.unwrap().is_empty());
         let mut told = 0;

@@ -15,9 +15,9 @@ use atomik_domain::{
 };
 use atomik_ports::broker::{
     Balance, BrokerDescription, BrokerError, CancelOutcome, Capabilities, ClientIdUniqueness, FieldError,
-    LookUp, Quote, SubmitOutcome, VenuePosition,
+    FillReports, LookUp, Quote, SubmitOutcome, VenuePosition,
 };
-use atomik_ports::{Broker, BrokerConnector};
+use atomik_ports::{Broker, BrokerConnector, Credentials, Custody};
 use atomik_testkit::builders::START;
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -56,6 +56,9 @@ impl CountingVenue {
             fractional_quantities: false,
             client_id_uniqueness: ClientIdUniqueness::Forever,
             settle_window: Duration::ZERO,
+            look_up_by_client_id: true,
+            fill_reports: FillReports::Streamed,
+            rate_limits: Vec::new(),
         };
         Arc::new(Self {
             capabilities,
@@ -171,8 +174,13 @@ impl Broker for Connection {
             tick_size: Price(Decimal::ONE),
             lot_size: Qty(Decimal::ONE),
             multiplier: Decimal::ONE,
+            contract: None,
             known: true,
         })
+    }
+
+    async fn search_instruments(&self, _: &str, _: usize) -> Result<Vec<Instrument>, BrokerError> {
+        Ok(Vec::new())
     }
 
     async fn price(&self, _: &Symbol) -> Result<Option<Quote>, BrokerError> {
@@ -200,9 +208,14 @@ impl BrokerConnector for Connector {
         Ok(settings.clone())
     }
 
+    fn check_credentials(&self, _: Environment, _: &Credentials) -> Result<(), Vec<FieldError>> {
+        Ok(())
+    }
+
     async fn connect(
         &self,
         account: &BrokerAccount,
+        _: &dyn Custody,
         reports: mpsc::Sender<ExecutionReport>,
     ) -> Result<Arc<dyn Broker>, BrokerError> {
         if self.0.closed.load(Ordering::SeqCst) {

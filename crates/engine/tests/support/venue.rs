@@ -9,7 +9,7 @@ use atomik_domain::{
     Amount, ClientOrderId, ExecId, ExecutionReport, Instrument, OrderRequest, OrderStatus, OrderType, Price,
     Qty, SignedQty, Symbol, TimeInForce, UnixMicros, VenueOrderId,
 };
-use atomik_ports::broker::{Capabilities, ClientIdUniqueness};
+use atomik_ports::broker::{Capabilities, ClientIdUniqueness, FillReports};
 use rust_decimal::Decimal;
 
 /// An order as the venue has it.
@@ -67,6 +67,9 @@ impl Venue {
             fractional_quantities: false,
             client_id_uniqueness: self.uniqueness,
             settle_window: self.settle_window,
+            look_up_by_client_id: true,
+            fill_reports: FillReports::Streamed,
+            rate_limits: Vec::new(),
         }
     }
 
@@ -144,6 +147,7 @@ impl Venue {
             tick_size: Price(Decimal::new(25, 2)),
             lot_size: Qty(Decimal::ONE),
             multiplier: Decimal::ONE,
+            contract: None,
             known: true,
         }
     }

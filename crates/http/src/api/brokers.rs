@@ -2,7 +2,8 @@
 
 use atomik_domain::{Environment, OrderType, TimeInForce};
 use atomik_ports::broker::{
-    BrokerDescription, Capabilities, ClientIdUniqueness, CredentialField, SettingField,
+    BrokerDescription, Capabilities, ClientIdUniqueness, CredentialField, FillReports, RateLimit,
+    SettingField, SettingKind,
 };
 use axum::Json;
 use axum::extract::State;
@@ -61,13 +62,18 @@ struct CredentialFieldView {
     name: String,
     /// Its name for people.
     label: String,
+    /// What it is and where it is found, in a sentence.
+    description: String,
     /// Whether no account can be linked without it.
     required: bool,
+    /// Whether it has several lines.
+    multiline: bool,
 }
 
 impl From<CredentialField> for CredentialFieldView {
     fn from(field: CredentialField) -> Self {
-        Self { name: field.name, label: field.label, required: field.required }
+        let CredentialField { name, label, description, required, multiline } = field;
+        Self { name, label, description, required, multiline }
     }
 }
 
@@ -77,13 +83,48 @@ impl From<CredentialField> for CredentialFieldView {
 struct SettingFieldView {
     /// Its name in `settings`.
     name: String,
+    /// Its name for people.
+    label: String,
     /// What it does, in a sentence, with its default.
     description: String,
+    /// What its value is: `text`, `decimal` (as text), `integer`, `boolean`, `choice` (one of `choices`), `list` (of
+    /// texts) or `decimals` (names, each with a decimal as text).
+    #[schema(value_type = String, example = "text")]
+    kind: &'static str,
+    /// What may be chosen; empty where that is not the question.
+    choices: Vec<String>,
 }
 
 impl From<SettingField> for SettingFieldView {
     fn from(field: SettingField) -> Self {
-        Self { name: field.name, description: field.description }
+        let (kind, choices) = match field.kind {
+            SettingKind::Text => ("text", Vec::new()),
+            SettingKind::Decimal => ("decimal", Vec::new()),
+            SettingKind::Integer => ("integer", Vec::new()),
+            SettingKind::Boolean => ("boolean", Vec::new()),
+            SettingKind::Choice(choices) => ("choice", choices),
+            SettingKind::List => ("list", Vec::new()),
+            SettingKind::Decimals => ("decimals", Vec::new()),
+        };
+        Self { name: field.name, label: field.label, description: field.description, kind, choices }
+    }
+}
+
+/// How many requests a broker takes.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RateLimit)]
+struct RateLimitView {
+    /// What is counted, in the broker's words.
+    of: String,
+    /// How many.
+    max: u32,
+    /// In how many seconds.
+    per_s: u64,
+}
+
+impl From<RateLimit> for RateLimitView {
+    fn from(limit: RateLimit) -> Self {
+        Self { of: limit.of, max: limit.max, per_s: limit.per.as_secs() }
     }
 }
 
@@ -101,10 +142,19 @@ struct CapabilitiesView {
     reduce_only: bool,
     /// Whether quantities may be fractions of one.
     fractional_quantities: bool,
-    /// For how long it refuses a second order with the same client order id: `forever`, `among_open_orders` or
-    /// `undocumented`. Only with `forever` is an order ever sent again.
+    /// For how long it refuses a second order with the same client order id: `forever`, `for_a_while` (see
+    /// `client_id_unique_s`), `among_open_orders` or `undocumented`. Only where it still refuses is an entry ever sent again.
     #[schema(value_type = String, example = "forever")]
     client_id_uniqueness: &'static str,
+    /// For how many seconds, where that is for a while.
+    client_id_unique_s: Option<u64>,
+    /// Whether it finds an order by the client order id; where not, its lists are searched.
+    look_up_by_client_id: bool,
+    /// How fills are heard of: `streamed` or `polled`.
+    #[schema(value_type = String, example = "streamed")]
+    fill_reports: &'static str,
+    /// How many requests it takes; empty where nothing is counted.
+    rate_limits: Vec<RateLimitView>,
     /// How long after a send an order may not yet show in look-ups, in milliseconds.
     settle_window_ms: u64,
 }
@@ -118,9 +168,20 @@ impl From<Capabilities> for CapabilitiesView {
             fractional_quantities: capabilities.fractional_quantities,
             client_id_uniqueness: match capabilities.client_id_uniqueness {
                 ClientIdUniqueness::Forever => "forever",
+                ClientIdUniqueness::For(_) => "for_a_while",
                 ClientIdUniqueness::AmongOpenOrders => "among_open_orders",
                 ClientIdUniqueness::Undocumented => "undocumented",
             },
+            client_id_unique_s: match capabilities.client_id_uniqueness {
+                ClientIdUniqueness::For(span) => Some(span.as_secs()),
+                _ => None,
+            },
+            look_up_by_client_id: capabilities.look_up_by_client_id,
+            fill_reports: match capabilities.fill_reports {
+                FillReports::Streamed => "streamed",
+                FillReports::Polled(_) => "polled",
+            },
+            rate_limits: capabilities.rate_limits.into_iter().map(Into::into).collect(),
             settle_window_ms: u64::try_from(capabilities.settle_window.as_millis()).unwrap_or(u64::MAX),
         }
     }

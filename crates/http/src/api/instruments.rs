@@ -37,6 +37,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
 pub struct InstrumentView {
     /// The broker's spelling.
     symbol: String,
+    /// What orders in it go to where that is another symbol: the contract that a root or continuous symbol stands for now.
+    contract: Option<String>,
     /// A name a person knows.
     name: String,
     /// `future`, `equity` or `crypto`.
@@ -60,6 +62,7 @@ impl From<Instrument> for InstrumentView {
     fn from(instrument: Instrument) -> Self {
         Self {
             symbol: instrument.symbol.to_string(),
+            contract: instrument.contract.map(|contract| contract.to_string()),
             name: instrument.name,
             asset_class: instrument.asset_class,
             exchange: instrument.exchange,

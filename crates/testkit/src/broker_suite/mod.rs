@@ -13,6 +13,7 @@
 )]
 
 pub mod cases;
+pub mod faults;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -24,9 +25,11 @@ use atomik_domain::{
     Amount, ClientOrderId, ExecutionReport, OrderRequest, OrderType, Price, Qty, Side, SignalId, SignedQty,
     StrategyId, Symbol, TimeInForce, UnixMicros,
 };
-use atomik_ports::broker::{Broker, LookUp};
+use atomik_ports::broker::{Broker, BrokerError, LookUp};
 use rust_decimal::Decimal;
 use uuid::Uuid;
+
+use crate::venues::faults::{Fault, StreamFault};
 
 /// How long the suite waits for what has to happen.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -51,8 +54,25 @@ pub trait VenueFixture: Send + Sync {
     async fn thin_out(&mut self, qty: Qty);
     /// Loses the connection (and restarts the venue, where it is ours) and connects anew.
     async fn restart(&mut self);
-    /// The next report that came by the stream.
-    async fn next_report(&mut self) -> ExecutionReport;
+    /// The next report that came by the stream; `None` once the connection has ended.
+    async fn next_report(&mut self) -> Option<ExecutionReport>;
+    /// Lets this befall the next order. Never called with one that is lacking.
+    async fn plan(&mut self, fault: Fault);
+    /// Lets this befall the stream from now on. Never called with one that is lacking.
+    async fn disturb(&mut self, fault: StreamFault);
+    /// How many orders the venue's own journal has under a client order id, and how much of them filled.
+    async fn journal(&self, id: ClientOrderId) -> (usize, Qty);
+    /// Connects anew with something wrong, and gives what the trader is told. Never called with what is lacking.
+    async fn connect_wrongly(&mut self, wrong: Wrong) -> Result<(), BrokerError>;
+}
+
+/// What may be wrong when an account connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wrong {
+    /// The credentials are not the venue's.
+    Credentials,
+    /// This machine's clock is an hour off.
+    Clock,
 }
 
 /// Something a venue may not be able to do.
@@ -68,6 +88,14 @@ pub enum Ability {
     MovingPrices,
     /// Filling an order partly on demand.
     PartialFills,
+    /// Meeting a fault: the venue cannot have it.
+    Fault(Fault),
+    /// Meeting a disturbance of its stream: the venue cannot have it.
+    Stream(StreamFault),
+    /// Connecting with something wrong: the venue does not look at it.
+    Wrong(Wrong),
+    /// Fees known with the fill.
+    Commissions,
 }
 
 /// A case was not run, because the venue declares that it lacks an ability. Only [`require`] makes one.
@@ -90,7 +118,12 @@ pub fn require(venue: &impl VenueFixture, ability: Ability) -> Verdict {
         Ability::OrderType(order_type) => capabilities.order_types.contains(&order_type),
         Ability::TimeInForce(time_in_force) => capabilities.times_in_force.contains(&time_in_force),
         Ability::ReduceOnly => capabilities.reduce_only,
-        Ability::MovingPrices | Ability::PartialFills => !venue.lacks().contains(&ability),
+        Ability::MovingPrices
+        | Ability::PartialFills
+        | Ability::Fault(_)
+        | Ability::Stream(_)
+        | Ability::Wrong(_)
+        | Ability::Commissions => !venue.lacks().contains(&ability),
     };
     if able { Ok(()) } else { Err(Skipped { ability }) }
 }
@@ -201,12 +234,32 @@ macro_rules! broker_suite {
             a_stop_order_waits_for_its_stop,
             a_stop_limit_order_is_bound_by_its_limit,
             the_balance_moves_by_profit_and_commission,
+            an_order_whose_answer_never_came_is_found,
+            an_order_that_was_lost_is_not_found,
+            an_order_whose_connection_broke_before_is_not_found,
+            an_order_whose_connection_broke_after_is_found,
+            an_order_behind_a_server_error_is_found,
+            an_error_inside_a_success_is_a_rejection,
+            an_order_behind_an_unreadable_success_is_found,
+            too_many_requests_is_not_sent_and_says_when,
+            a_penalty_is_waited_out_and_takes_the_order_once,
+            an_expired_token_in_mid_order_doubles_nothing,
+            maintenance_doubles_nothing,
+            a_status_that_nobody_knows_is_never_final,
+            a_cancel_that_races_a_fill_tells_the_fill,
+            a_gap_in_the_stream_ends_the_connection_and_a_look_up_fills_it,
+            reports_that_come_twice_carry_the_same_executions,
+            reports_out_of_order_add_up,
+            reports_before_the_answer_add_up,
+            wrong_credentials_say_what_to_do,
+            a_clock_that_is_off_is_no_hindrance_or_says_so,
         }
     };
     ($make:path: $($case:ident),* $(,)?) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $case() {
-            let verdict = $crate::broker_suite::cases::$case($make().await).await;
+            use $crate::broker_suite::{cases::*, faults::*};
+            let verdict = $case($make().await).await;
             $crate::broker_suite::conclude(stringify!($case), &verdict);
         }
     )*};

@@ -1,0 +1,159 @@
+//! Streams: one WebSocket, watched for signs of life.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atomik_ports::broker::BrokerError;
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use reqwest::Url;
+use rustls::ClientConfig;
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+
+use super::http::WirePolicy;
+
+/// The longest message that is read.
+const MAX_MESSAGE: usize = 16 << 20;
+
+/// A message of the venue's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Binary(Bytes),
+}
+
+impl Frame {
+    /// The message's bytes, whichever it is.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
+/// Why a stream is over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the stream ended: {0}")]
+pub struct StreamEnd(pub String);
+
+impl From<StreamEnd> for BrokerError {
+    fn from(end: StreamEnd) -> Self {
+        Self::Unavailable(end.to_string())
+    }
+}
+
+/// An open stream. Pings are answered by themselves while it is read.
+#[derive(Debug)]
+pub struct Socket {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    silence_timeout: Duration,
+}
+
+impl Socket {
+    /// Connects, with these headers besides the protocol's own.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`] where that fails or takes too long; `Unauthorized` where the venue refuses with 401 or
+    /// 403.
+    pub async fn connect(
+        url: &Url,
+        headers: &[(HeaderName, HeaderValue)],
+        policy: &WirePolicy,
+    ) -> Result<Self, BrokerError> {
+        let tls = tls()?;
+        Self::connect_with(url, headers, policy, tls).await
+    }
+
+    async fn connect_with(
+        url: &Url,
+        headers: &[(HeaderName, HeaderValue)],
+        policy: &WirePolicy,
+        tls: ClientConfig,
+    ) -> Result<Self, BrokerError> {
+        let mut request = url.as_str().into_client_request().map_err(|error| unavailable(&error))?;
+        request.headers_mut().extend(headers.iter().cloned());
+        let config =
+            WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
+        let connector = Some(Connector::Rustls(Arc::new(tls)));
+        let connecting = connect_async_tls_with_config(request, Some(config), true, connector);
+        match tokio::time::timeout(policy.connect_timeout + policy.answer_timeout, connecting).await {
+            Ok(Ok((stream, _))) => Ok(Self { stream, silence_timeout: policy.silence_timeout }),
+            Ok(Err(Error::Http(response))) if matches!(response.status().as_u16(), 401 | 403) => Err(
+                BrokerError::Unauthorized(format!("The broker refused the stream ({}).", response.status())),
+            ),
+            Ok(Err(error)) => Err(unavailable(&error)),
+            Err(_) => Err(BrokerError::Unavailable("the stream did not open in time".to_owned())),
+        }
+    }
+
+    /// Sends a text.
+    ///
+    /// # Errors
+    /// [`StreamEnd`].
+    pub async fn send(&mut self, text: String) -> Result<(), StreamEnd> {
+        self.stream.send(Message::text(text)).await.map_err(|error| StreamEnd(cause(&error)))
+    }
+
+    /// The next message. May be dropped while it waits, without losing one.
+    ///
+    /// # Errors
+    /// [`StreamEnd`] where the venue closed it, it broke, or nothing was heard for the policy's `silence_timeout`.
+    pub async fn next(&mut self) -> Result<Frame, StreamEnd> {
+        loop {
+            let heard = tokio::time::timeout(self.silence_timeout, self.stream.next()).await;
+            match heard {
+                Err(_) => {
+                    return Err(StreamEnd(format!(
+                        "nothing was heard for {} s",
+                        self.silence_timeout.as_secs()
+                    )));
+                }
+                Ok(None) => return Err(StreamEnd("the broker closed it".to_owned())),
+                Ok(Some(Err(error))) => return Err(StreamEnd(cause(&error))),
+                Ok(Some(Ok(Message::Text(text)))) => return Ok(Frame::Text(text.to_string())),
+                Ok(Some(Ok(Message::Binary(bytes)))) => return Ok(Frame::Binary(bytes)),
+                Ok(Some(Ok(Message::Close(frame)))) => {
+                    let reason =
+                        frame.map(|frame| frame.reason.to_string()).filter(|reason| !reason.is_empty());
+                    return Err(StreamEnd(reason.unwrap_or_else(|| "the broker closed it".to_owned())));
+                }
+                Ok(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)))) => {}
+            }
+        }
+    }
+}
+
+fn tls() -> Result<ClientConfig, BrokerError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.and_then(|config| config.with_platform_verifier());
+    let config = config.map_err(|error| BrokerError::Unavailable(format!("no TLS: {error}")))?;
+    Ok(config.with_no_client_auth())
+}
+
+fn unavailable(error: &Error) -> BrokerError {
+    BrokerError::Unavailable(format!("the stream did not open: {}", cause(error)))
+}
+
+/// What went wrong, without the address: it may hold a key.
+fn cause(error: &Error) -> String {
+    match error {
+        Error::Io(error) => error.to_string(),
+        Error::Tls(error) => error.to_string(),
+        Error::Protocol(error) => error.to_string(),
+        Error::Capacity(error) => error.to_string(),
+        Error::Http(response) => format!("status {}", response.status()),
+        Error::ConnectionClosed | Error::AlreadyClosed => "it is closed".to_owned(),
+        _ => "it failed".to_owned(),
+    }
+}
