@@ -50,6 +50,8 @@ pub struct BrokerAccount {
     pub label: String,
     /// Settings in the adapter's own shape; the adapter has checked them.
     pub settings: Value,
+    /// When its credentials were last set; `None` where it has none.
+    pub credentials_set_at: Option<UnixMicros>,
     /// When it was linked.
     pub created_at: UnixMicros,
 }

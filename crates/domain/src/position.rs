@@ -78,6 +78,14 @@ impl Position {
         (Self { net_qty, avg_price, realized_profit: self.realized_profit + profit, ..*self }, profit)
     }
 
+    /// The position set to what a venue holds: nothing is won or lost by that, and what was opened elsewhere counts from the
+    /// venue's price.
+    #[must_use]
+    pub fn adopted(&self, net_qty: SignedQty, avg_price: Price) -> Self {
+        let avg_price = if net_qty.is_zero() { Price::ZERO } else { avg_price };
+        Self { net_qty, avg_price, ..*self }
+    }
+
     /// The profit that closing everything at `price` would lock in.
     #[must_use]
     pub fn unrealized_profit(&self, instrument: &Instrument, price: Price) -> Amount {

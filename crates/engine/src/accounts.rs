@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atomik_domain::{BrokerAccount, BrokerAccountId, ClientOrderId, ExecutionReport, UserId};
-use atomik_ports::{Broker, Credentials};
-use tokio::sync::{mpsc, watch};
+use atomik_ports::Broker;
+use atomik_ports::broker::BrokerError;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
 
 use crate::engine::{AccountState, AccountStatus};
 use crate::events::EventBody;
@@ -16,8 +18,13 @@ use crate::work::Work;
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest pause between two attempts.
+/// The first pause between two attempts, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// The pause after a venue refused the credentials: asking again and again with wrong ones locks logins.
+const REFUSED_PAUSE: Duration = Duration::from_secs(900);
+/// A connection that ends sooner than this was none: the next attempt waits as after a failed one.
+const LASTING: Duration = Duration::from_secs(10);
 /// How many reports of one account may wait.
 const REPORTS: usize = 1_024;
 /// How many ended orders' reports still find their lane.
@@ -44,6 +51,10 @@ pub struct Link {
     connection: watch::Sender<Connection>,
     status: Mutex<AccountStatus>,
     routes: Mutex<Routes>,
+    /// Somebody wants the next attempt now.
+    hurry: Notify,
+    /// How many attempts have ended.
+    attempts: watch::Sender<u64>,
 }
 
 /// Which lane an order belongs to.
@@ -62,7 +73,22 @@ impl Link {
             connection: watch::Sender::new(Connection::Down),
             status: Mutex::new(status),
             routes: Mutex::default(),
+            hurry: Notify::new(),
+            attempts: watch::Sender::new(0),
         }
+    }
+
+    /// Has a connection that is down tried at once, and waits for what comes of it, but no longer than a connection may
+    /// take.
+    pub async fn try_now(&self) {
+        if self.broker().is_some() {
+            return;
+        }
+        let mut attempts = self.attempts.subscribe();
+        attempts.mark_unchanged();
+        self.hurry.notify_one();
+        // The sender lives as long as the link.
+        let _ = tokio::time::timeout(CONNECT_TIMEOUT, attempts.changed()).await;
     }
 
     /// The connection, where there is one.
@@ -167,7 +193,8 @@ impl Accounts {
             }
             (Some(account), Some(known)) => {
                 known.settings.send_if_modified(|settings| {
-                    let changed = settings.settings != account.settings;
+                    let changed = settings.settings != account.settings
+                        || settings.credentials_set_at != account.credentials_set_at;
                     *settings = account;
                     changed
                 });
@@ -193,31 +220,42 @@ async fn keep_up(
     link: Arc<Link>,
     mut settings: watch::Receiver<Arc<BrokerAccount>>,
 ) {
-    let mut pause = Duration::from_millis(500);
+    let mut pause = FIRST_PAUSE;
     loop {
         let account = Arc::clone(&settings.borrow_and_update());
         let (reports, reports_in) = mpsc::channel(REPORTS);
-        let ended = match connect(&work, &account, reports).await {
+        let connected = connect(&work, &account, reports).await;
+        let began = Instant::now();
+        let wait = match connected {
             Ok(broker) => {
-                pause = Duration::from_millis(500);
                 set_state(&work, &link, AccountState::Ready, None);
                 link.set_connection(Connection::Up(broker));
+                link.attempts.send_modify(|attempts| *attempts += 1);
                 let ended = pump(&work, &lanes, &link, reports_in, &mut settings).await;
                 link.set_connection(Connection::Down);
-                ended
+                if ended {
+                    return;
+                }
+                if began.elapsed() >= LASTING {
+                    pause = FIRST_PAUSE;
+                    continue;
+                }
+                pause
             }
-            Err(detail) => {
+            Err(error) => {
+                let refused = matches!(error, BrokerError::Unauthorized(_));
+                let detail = error.to_string();
                 tracing::warn!(account = %link.id, detail, "a broker account is not connected");
                 set_state(&work, &link, AccountState::Disconnected, Some(detail));
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => { pause = (pause * 2).min(MAX_PAUSE); false }
-                    changed = settings.changed() => changed.is_err(),
-                    () = work.stopped() => true,
-                }
+                link.attempts.send_modify(|attempts| *attempts += 1);
+                if refused { REFUSED_PAUSE } else { pause }
             }
         };
-        if ended {
-            return;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => pause = (pause * 2).min(MAX_PAUSE),
+            () = link.hurry.notified() => {}
+            changed = settings.changed() => if changed.is_err() { return },
+            () = work.stopped() => return,
         }
     }
 }
@@ -226,15 +264,18 @@ async fn connect(
     work: &Work,
     account: &BrokerAccount,
     reports: mpsc::Sender<ExecutionReport>,
-) -> Result<Arc<dyn Broker>, String> {
-    let connector = work.connectors.get(&account.broker);
-    let connector =
-        connector.ok_or_else(|| format!("This version knows no broker called {}.", account.broker))?;
-    match tokio::time::timeout(CONNECT_TIMEOUT, connector.connect(account, &Credentials::default(), reports))
-        .await
-    {
-        Ok(connected) => connected.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("The broker did not answer within {} s.", CONNECT_TIMEOUT.as_secs())),
+) -> Result<Arc<dyn Broker>, BrokerError> {
+    let Some(connector) = work.connectors.get(&account.broker) else {
+        let detail = format!("This version knows no broker called {}.", account.broker);
+        return Err(BrokerError::Unavailable(detail));
+    };
+    let connecting = connector.connect(account, &*work.store, reports);
+    match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+        Ok(connected) => connected,
+        Err(_) => {
+            let detail = format!("it did not answer within {} s", CONNECT_TIMEOUT.as_secs());
+            Err(BrokerError::Unavailable(detail))
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atomik_domain::{
-    Action, BrokerAccountId, BrokerId, Code, SignalId, StrategyId, UnixMicros, UserId, WebhookId,
+    Action, BrokerAccountId, BrokerId, Code, Price, SignalId, SignedQty, Strategy, StrategyId, UnixMicros,
+    UserId, WebhookId,
 };
 use atomik_ports::journal::{NewSignal, Receipt, SignalSource};
 use atomik_ports::{Broker, BrokerConnector, Clock, Store, StoreError};
@@ -20,8 +21,8 @@ use crate::events::EventLog;
 use crate::explain::{self, Explanation};
 use crate::housekeeping;
 use crate::intake::{Answer, Inbound, Intake};
-use crate::lane::{self, LaneKey, Standing};
-use crate::lanes::Lanes;
+use crate::lane::{self, LaneKey, Standing, View};
+use crate::lanes::{Difference, Lanes};
 use crate::marks::Marks;
 use crate::meters::Depths;
 use crate::recovery;
@@ -223,9 +224,8 @@ impl Engine {
     ) -> Result<FlattenReport, StoreError> {
         let account = self.work.registry.broker_account(account_id);
         account.filter(|account| account.user_id == user_id).ok_or(StoreError::NotFound)?;
-        let too_much = || StoreError::Unavailable("too much waits".to_owned());
         if !self.lanes.tell(account_id, || lane::Event::CancelWorking(only)) {
-            return Err(too_much());
+            return Err(too_much_waits());
         }
         let mut signals = Vec::new();
         let strategies = self.work.registry.strategies_on(account_id);
@@ -237,32 +237,81 @@ impl Engine {
             if position.net_qty.is_zero() && !may_open {
                 continue;
             }
-            // The lane turns it to whichever side exits what is held when its turn comes.
-            let action = if position.net_qty.is_short() { Action::Buy } else { Action::Sell };
-            let signal = NewSignal {
-                user_id,
-                webhook_id: strategy.webhook_id,
-                source: SignalSource::Flatten,
-                received_at: self.now(),
-                action,
-                comment: Some("EXIT_ALL".to_owned()),
-                price: None,
-                quantity: None,
-                symbol: None,
-                notes: vec!["a person asked for this position to be flattened".to_owned()],
-                remote_ip: None,
-                payload: String::new(),
-                repeat: None,
-                targets: vec![strategy.id],
-            };
-            match self.work.committer.store_signal(signal, self.work.settings.store_timeout).await {
-                Ok(Receipt::Stored { signal_id }) => signals.push((strategy.id, signal_id)),
-                Ok(_) => {}
-                Err(NotStored::Store(error)) => return Err(error),
-                Err(NotStored::Overloaded) => return Err(too_much()),
-            }
+            let signal = self.flattening(strategy, position.net_qty);
+            signals.push((strategy.id, self.store_by_hand(signal).await?));
         }
         Ok(FlattenReport { signals })
+    }
+
+    fn flattening(&self, strategy: &Strategy, net_qty: SignedQty) -> NewSignal {
+        let note = "a person asked for this position to be flattened";
+        let signal = self.by_hand(strategy, SignalSource::Flatten, note);
+        // The lane turns it to whichever side exits what is held when its turn comes.
+        let action = if net_qty.is_short() { Action::Buy } else { Action::Sell };
+        NewSignal { action, comment: Some("EXIT_ALL".to_owned()), ..signal }
+    }
+
+    /// Has a strategy take over what its account holds in its symbol and no other strategy there explains; then, where
+    /// `flatten` says so, exits it. Both are signals like any other, in this order.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where the strategy is none of the user's on this account.
+    pub async fn adopt(
+        &self,
+        user_id: UserId,
+        account_id: BrokerAccountId,
+        strategy_id: StrategyId,
+        avg_price: Option<Price>,
+        flatten: bool,
+    ) -> Result<Vec<SignalId>, StoreError> {
+        let strategy = self.work.registry.strategy(strategy_id);
+        let strategy = strategy
+            .filter(|strategy| strategy.user_id == user_id && strategy.broker_account_id == account_id)
+            .ok_or(StoreError::NotFound)?;
+        let note = "a person asked for this position to be set to the broker's";
+        let adoption = NewSignal { price: avg_price, ..self.by_hand(&strategy, SignalSource::Adopt, note) };
+        let mut signals = vec![self.store_by_hand(adoption).await?];
+        if flatten {
+            let flattening = self.flattening(&strategy, SignedQty::ZERO);
+            signals.push(self.store_by_hand(flattening).await?);
+        }
+        Ok(signals)
+    }
+
+    /// A signal of a person's for one strategy.
+    fn by_hand(&self, strategy: &Strategy, source: SignalSource, note: &str) -> NewSignal {
+        NewSignal {
+            user_id: strategy.user_id,
+            webhook_id: strategy.webhook_id,
+            source,
+            received_at: self.now(),
+            action: Action::Sell,
+            comment: None,
+            price: None,
+            quantity: None,
+            symbol: None,
+            notes: vec![note.to_owned()],
+            remote_ip: None,
+            payload: String::new(),
+            repeat: None,
+            targets: vec![strategy.id],
+        }
+    }
+
+    async fn store_by_hand(&self, signal: NewSignal) -> Result<SignalId, StoreError> {
+        match self.work.committer.store_signal(signal, self.work.settings.store_timeout).await {
+            Ok(Receipt::Stored { signal_id }) => Ok(signal_id),
+            // Only a repeat or a used id is answered otherwise, and this has neither.
+            Ok(_) => Err(StoreError::Corrupt("a signal made by hand was taken for a repeat".to_owned())),
+            Err(NotStored::Store(error)) => Err(error),
+            Err(NotStored::Overloaded) => Err(too_much_waits()),
+        }
+    }
+
+    /// Where an account's books differ from the broker's.
+    #[must_use]
+    pub fn differences(&self, account_id: BrokerAccountId) -> Vec<Difference> {
+        self.lanes.differing(account_id)
     }
 
     /// How an account stands.
@@ -274,7 +323,7 @@ impl Engine {
         let mut status = link.status();
         let differing = self.lanes.differing(account_id);
         if status.state == AccountState::Ready && !differing.is_empty() {
-            let symbols: Vec<_> = differing.iter().map(|key| key.symbol.as_str()).collect();
+            let symbols: Vec<_> = differing.iter().map(|difference| difference.symbol.as_str()).collect();
             status.state = AccountState::BooksDiffer;
             status.detail = Some(format!(
                 "The broker's position differs from the strategies' in {}; entries there are denied.",
@@ -288,6 +337,13 @@ impl Engine {
     #[must_use]
     pub fn broker(&self, account_id: BrokerAccountId) -> Option<Arc<dyn Broker>> {
         self.accounts.link(account_id).and_then(|link| link.broker())
+    }
+
+    /// An account's connection, tried at once where it is down; `None` where it stays down.
+    pub async fn broker_now(&self, account_id: BrokerAccountId) -> Option<Arc<dyn Broker>> {
+        let link = self.accounts.link(account_id)?;
+        link.try_now().await;
+        link.broker()
     }
 
     /// The venues.
@@ -365,4 +421,8 @@ impl Engine {
     pub(crate) fn work(&self) -> &Arc<Work> {
         &self.work
     }
+}
+
+fn too_much_waits() -> StoreError {
+    StoreError::Unavailable("too much waits".to_owned())
 }

@@ -1,11 +1,12 @@
 //! All lanes: made when first needed, told what concerns them, let go once they have rested for a while.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atomik_domain::gate::BooksState;
 use atomik_domain::{
-    BrokerAccountId, Code, Gate, Intention, Outcome, OutcomeStatus, SignalId, StrategyId, UnixMicros,
+    BrokerAccountId, Code, Gate, Intention, Outcome, OutcomeStatus, SignalId, SignedQty, StrategyId, Symbol,
+    UnixMicros,
 };
 use atomik_ports::journal::{Changes, NewSignal};
 use tokio::sync::mpsc;
@@ -33,8 +34,29 @@ pub struct LaneView {
     pub oldest: Option<UnixMicros>,
     /// How many orders are unproven.
     pub unknown_orders: usize,
+    /// What the venue held when they were last compared.
+    pub venue_net: Option<SignedQty>,
     /// How each strategy stands.
     pub strategies: HashMap<StrategyId, Standing>,
+}
+
+/// A symbol in which our books and the broker's differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// What the account held when the books were last compared, of every origin.
+    pub broker_net_qty: SignedQty,
+    /// What each strategy there holds by our books.
+    pub strategies: BTreeMap<StrategyId, SignedQty>,
+}
+
+impl Difference {
+    /// What our strategies hold in all.
+    #[must_use]
+    pub fn strategies_net_qty(&self) -> SignedQty {
+        self.strategies.values().fold(SignedQty::ZERO, |sum, net| sum + *net)
+    }
 }
 
 impl Default for LaneView {
@@ -45,6 +67,7 @@ impl Default for LaneView {
             waiting: 0,
             oldest: None,
             unknown_orders: 0,
+            venue_net: None,
             strategies: HashMap::new(),
         }
     }
@@ -198,11 +221,21 @@ impl Lanes {
         own.fold(true, |told, (_, handle)| handle.events.try_send(event()).is_ok() && told)
     }
 
-    /// Whether some lane of the account found its books different from the broker's.
+    /// Where the books of an account differ from the broker's, by symbol.
     #[must_use]
-    pub fn differing(&self, account: BrokerAccountId) -> Vec<LaneKey> {
-        let lanes = self.of_account(account).into_iter();
-        lanes.filter(|(_, handle)| view(handle).books == BooksState::Differ).map(|(key, _)| key).collect()
+    pub fn differing(&self, account: BrokerAccountId) -> Vec<Difference> {
+        let difference = |(key, handle): (LaneKey, Handle)| {
+            let view = view(&handle);
+            let positions = view.strategies.iter().map(|(id, standing)| (*id, standing.position.net_qty));
+            (view.books == BooksState::Differ).then(|| Difference {
+                symbol: key.symbol,
+                broker_net_qty: view.venue_net.unwrap_or(SignedQty::ZERO),
+                strategies: positions.collect(),
+            })
+        };
+        let mut differing: Vec<_> = self.of_account(account).into_iter().filter_map(difference).collect();
+        differing.sort_by(|one, other| one.symbol.cmp(&other.symbol));
+        differing
     }
 
     /// When all lanes of the account had last agreed with the broker.

@@ -25,6 +25,7 @@ pub use events::{Event, EventBody, EventLog, Subscription};
 pub use explain::{Explanation, StrategyExplanation};
 pub use intake::{Answer, Inbound, Malformed};
 pub use lane::LaneKey;
+pub use lanes::Difference;
 pub use marks::Mark;
 pub use meters::Depths;
 pub use settings::EngineSettings;

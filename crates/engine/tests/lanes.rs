@@ -6,6 +6,7 @@
 mod support;
 
 mod lanes {
+    mod adopt;
     mod guide;
     mod reports;
     mod restart;

@@ -13,6 +13,7 @@ use atomik_domain::{
 };
 use serde_json::Value;
 
+use crate::credentials::Credentials;
 use crate::store::{Page, PageRequest, StoreError};
 
 /// The hash under which a session or API key is stored: SHA-256 of 256 random bits.
@@ -156,6 +157,8 @@ pub struct NewBrokerAccount {
     pub label: String,
     /// Settings in the adapter's own shape, checked by it.
     pub settings: Value,
+    /// What it is reached with, to be sealed; empty for nothing.
+    pub credentials: Credentials,
     /// Now.
     pub created_at: UnixMicros,
 }
@@ -167,6 +170,8 @@ pub struct BrokerAccountPatch {
     pub label: Option<String>,
     /// Settings in the adapter's own shape, checked by it.
     pub settings: Option<Value>,
+    /// What it is reached with from `at` on, to be sealed: all of it.
+    pub credentials: Option<(Credentials, UnixMicros)>,
 }
 
 /// A strategy to be activated.

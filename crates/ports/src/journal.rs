@@ -68,8 +68,10 @@ pub enum SignalSource {
     Alert,
     /// A person asked for the position to be flattened.
     Flatten,
+    /// A person asked for the strategy's position to be set to what the broker holds.
+    Adopt,
 }
-spelled!(SignalSource { Alert = "alert", Flatten = "flatten" });
+spelled!(SignalSource { Alert = "alert", Flatten = "flatten", Adopt = "adopt" });
 
 /// A signal to be stored.
 #[derive(Clone, Debug)]

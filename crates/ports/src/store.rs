@@ -1,15 +1,16 @@
 //! What all of a store's parts share.
 
+use crate::credentials::Custody;
 use crate::directory::Directory;
 use crate::history::History;
 use crate::journal::Journal;
 use crate::operations::Operations;
 use crate::overview::Overview;
 
-/// A whole store: the five parts over one database.
-pub trait Store: Journal + Directory + History + Operations + Overview {}
+/// A whole store: the six parts over one database.
+pub trait Store: Journal + Directory + History + Operations + Overview + Custody {}
 
-impl<T: Journal + Directory + History + Operations + Overview> Store for T {}
+impl<T: Journal + Directory + History + Operations + Overview + Custody> Store for T {}
 
 /// Why a store did not do what it was asked. Whatever the error, nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

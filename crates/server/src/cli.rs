@@ -37,6 +37,8 @@ pub enum Command {
     ///
     /// A running server obeys within a second.
     Halt(HaltArgs),
+    /// Replace the master key
+    Secrets(SecretsArgs),
     /// Say whether the configuration can be used, and what comes of it
     CheckConfig(CheckConfigArgs),
     /// Print the API's OpenAPI document
@@ -247,6 +249,25 @@ pub enum HaltAction {
         /// Its id, from `atomik halt list`
         id: i64,
     },
+}
+
+/// `secrets`.
+#[derive(Debug, Args)]
+pub struct SecretsArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    #[command(subcommand)]
+    pub action: SecretsAction,
+}
+
+/// What to do with secrets.
+#[derive(Debug, Subcommand)]
+pub enum SecretsAction {
+    /// Make a new master key and seal everything with it
+    ///
+    /// The server must be stopped. The new key takes the old one's place in its file; backups made before need the old
+    /// one, so keep a copy of it as long as you keep them. Sessions stay; open forms must be loaded again.
+    Rotate,
 }
 
 /// `backup`.

@@ -8,6 +8,7 @@ mod halt;
 mod master_key;
 mod output;
 mod quickstart;
+mod secrets;
 mod send;
 mod serve;
 mod store;
@@ -66,6 +67,7 @@ async fn perform(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::explain(&args)?,
         Command::User(args) => user::user(&configuration(&args.config, None)?, args.action).await?,
         Command::Halt(args) => halt::halt(&configuration(&args.config, None)?, args.action).await?,
+        Command::Secrets(args) => secrets::secrets(&configuration(&args.config, None)?, args.action).await?,
         Command::CheckConfig(args) => check_config(&args)?,
         Command::Openapi => {
             let document = serde_json::to_string_pretty(&atomik_http::openapi::document())?;

@@ -12,7 +12,7 @@ use atomik_domain::{BrokerAccount, BrokerId, Environment, Qty, Symbol, UnixMicro
 use atomik_http::provisioning::{self, WebhookKeys};
 use atomik_ports::directory::{Directory, NewBrokerAccount, NewStrategy, NewWebhook};
 use atomik_ports::store::MAX_PAGE;
-use atomik_ports::{Clock, PageRequest, StoreError, SystemClock};
+use atomik_ports::{Clock, Credentials, PageRequest, StoreError, SystemClock};
 use atomik_storage::sqlite::SqliteStore;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -136,6 +136,7 @@ async fn paper_account(store: &SqliteStore, user: &User, now: UnixMicros) -> any
         environment: Environment::Paper,
         label: "Paper".to_owned(),
         settings: PaperSettings::default().to_json(),
+        credentials: Credentials::default(),
         created_at: now,
     };
     let limit = user.plan.limit_of(Limited::BrokerAccounts);

@@ -1,12 +1,13 @@
 //! `atomik serve`: wiring, and an orderly end.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use atomik_brokers::catalog::{self, VenueParts};
 use atomik_brokers::paper::PaperVenue;
+use atomik_brokers::wire::{UrlRules, WirePolicy};
 use atomik_domain::BrokerId;
 use atomik_engine::{Engine, EngineParts, EngineSettings};
 use atomik_http::dashboard::Dashboard;
@@ -37,8 +38,10 @@ const SESSION_KEY: &str = "atomik session key 1";
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::begin_logging(&config.log)?;
     let stop = stop_signal()?;
-    let store = Arc::new(open_store(&config).await?);
-    let master_key = MasterKey::load(&config.secrets, &config.store.data_dir)?;
+    let store = open_store(&config).await?;
+    let sealed_with = store.sealed_with().await?;
+    let master_key = MasterKey::load_for(&config.secrets, &config.store.data_dir, sealed_with.as_deref())?;
+    let store = Arc::new(store.with_seal(master_key.seal()?).await?);
     let listener = bind(config.server.listen, "server.listen").await?;
     let bound = listener.local_addr().context("the listener has no address")?;
     let metrics = telemetry::begin_metrics()?;
@@ -113,7 +116,7 @@ async fn open_venue(
     clock: &Arc<dyn Clock>,
     store: &SqliteStore,
 ) -> anyhow::Result<Arc<PaperVenue>> {
-    // The simulated prices are this installation's own, and the same after every start.
+    // The simulated prices are this installation's own, and the same after every start. A restored copy has others.
     let (seed, _) = store.installation().as_u64_pair();
     Ok(Arc::new(PaperVenue::open(&config.store.data_dir, Arc::clone(clock), seed).await?))
 }
@@ -126,10 +129,16 @@ async fn start_engine(
 ) -> anyhow::Result<Arc<Engine>> {
     let trading = &config.trading;
     let paper = Arc::clone(venue) as Arc<dyn BrokerConnector>;
+    let mut connectors = catalog::venues(&VenueParts {
+        clock: Arc::clone(&clock),
+        urls: UrlRules { allow_custom: config.brokers.allow_custom_urls },
+        policy: WirePolicy::default(),
+    });
+    connectors.insert(BrokerId("paper".to_owned()), paper);
     let parts = EngineParts {
         store: Arc::clone(store) as Arc<dyn Store>,
         clock,
-        connectors: BTreeMap::from([(BrokerId("paper".to_owned()), paper)]),
+        connectors,
         settings: EngineSettings {
             max_orders_per_minute: trading.max_orders_per_minute.get(),
             max_waiting_deliveries: usize::try_from(trading.max_waiting_deliveries.get())?,

@@ -16,7 +16,7 @@ use atomik_domain::strategy::{Behavior, DEFAULT_MAX_SIGNAL_AGE_S, OnOppositeEntr
 use atomik_domain::{Amount, BrokerAccountId, BrokerId, Environment, Qty, Side, SignedQty, Symbol, UserId};
 use atomik_ports::directory::{NewBrokerAccount, NewStrategy, NewUser, NewWebhook, Registration};
 use atomik_ports::history::{SignalRecord, TradeFilter};
-use atomik_ports::{Clock, Directory, History, PageRequest, SystemClock};
+use atomik_ports::{Clock, Credentials, Directory, History, PageRequest, SystemClock};
 use atomik_storage::sqlite::{Access, OpenOptions, SqliteStore};
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -71,6 +71,7 @@ impl Trial {
             environment: Environment::Paper,
             label: "Paper".into(),
             settings: serde_json::json!({}),
+            credentials: Credentials::default(),
             created_at: now,
         };
         let account = store.create_broker_account(account, None).await.unwrap().id;

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use atomik_ports::Store;
+use atomik_storage::seal::Seal;
 use atomik_storage::sqlite::{DATABASE_FILE, SqliteStore};
 use atomik_testkit::builders::START;
 use atomik_testkit::store_suite::Fixture;
+use secrecy::SecretSlice;
 use tempfile::TempDir;
 
 struct Embedded {
@@ -19,7 +21,9 @@ struct Embedded {
 
 async fn embedded() -> Embedded {
     let dir = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(&dir.path().join("data"), START).await.unwrap());
+    let store = SqliteStore::open(&dir.path().join("data"), START).await.unwrap();
+    let seal = Seal::new(SecretSlice::from(vec![7; 32])).unwrap();
+    let store = Arc::new(store.with_seal(seal).await.unwrap());
     Embedded { dir, store }
 }
 

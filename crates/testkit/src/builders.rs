@@ -14,7 +14,7 @@ use atomik_domain::{
 };
 use atomik_ports::directory::{NewBrokerAccount, NewStrategy, NewUser, NewWebhook, Registration};
 use atomik_ports::journal::{NewSignal, PositionRecord, Refusal, RepeatKeys, SignalSource};
-use atomik_ports::{Store, StoreError};
+use atomik_ports::{Credentials, Store, StoreError};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -80,6 +80,7 @@ pub fn new_account(user_id: UserId, label: &str) -> NewBrokerAccount {
         environment: Environment::Paper,
         label: label.to_owned(),
         settings: serde_json::json!({"starting_balance": "100000"}),
+        credentials: Credentials::default(),
         created_at: START,
     }
 }

@@ -23,6 +23,14 @@ export const balanceQuery = (id: number) =>
     queryFn: () => got(api.GET('/api/v1/broker-accounts/{id}/balance', { params: { path: { id } } })),
   });
 
+/** Where the books differ from the broker's; compared by the program every half minute. */
+export const differencesQuery = (id: number) =>
+  queryOptions({
+    queryKey: ['accounts', id, 'differences'],
+    refetchInterval: 15_000,
+    queryFn: () => got(api.GET('/api/v1/broker-accounts/{id}/differences', { params: { path: { id } } })),
+  });
+
 export const brokersQuery = queryOptions({
   queryKey: ['brokers'],
   staleTime: Infinity,

@@ -181,6 +181,27 @@ export interface paths {
         patch: operations["update_broker_account"];
         trace?: never;
     };
+    "/api/v1/broker-accounts/{id}/adopt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Has a strategy take over what the broker holds
+         * @description Its position becomes what the account holds less what other strategies hold there, at the broker's average price. With
+         *     `flatten` it is exited then. Both are signals like any other: this answers as soon as they are stored.
+         */
+        post: operations["adopt_position"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/broker-accounts/{id}/balance": {
         parameters: {
             query?: never;
@@ -190,6 +211,26 @@ export interface paths {
         };
         /** A broker account's money */
         get: operations["account_balance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/broker-accounts/{id}/differences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where an account's books differ from the broker's
+         * @description Books are compared when the account connects and every 30 seconds.
+         */
+        get: operations["list_differences"];
         put?: never;
         post?: never;
         delete?: never;
@@ -244,7 +285,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Whether an account's connection works now */
+        /**
+         * Whether an account's connection works now
+         * @description A connection that is down is tried at once, for up to 15 seconds.
+         */
         post: operations["test_connection"];
         delete?: never;
         options?: never;
@@ -914,6 +958,23 @@ export interface components {
         };
         /** @enum {string} */
         Action: "buy" | "sell";
+        /** @description What a strategy is to take over. */
+        AdoptPosition: {
+            /** @description Whether it is to exit it at once. */
+            flatten?: boolean;
+            /**
+             * Format: int64
+             * @description Which strategy takes over what the others there do not explain; may be left out where there is only one.
+             */
+            strategy_id?: number | null;
+            /** @description In which symbol. */
+            symbol: string;
+        };
+        /** @description The signals that will do it. */
+        Adoption: {
+            /** @description First the one that takes the position over, then the one that exits it, where that was asked for. */
+            signal_ids: number[];
+        };
         /** @description An alert. Fields that are not listed are ignored; the same key twice is refused. */
         AlertPayload: {
             /**
@@ -1045,6 +1106,11 @@ export interface components {
              * @description When it was linked.
              */
             created_at: string;
+            /**
+             * Format: date-time
+             * @description When its credentials were last set; null where it has none. The credentials themselves are never shown.
+             */
+            credentials_set_at?: string | null;
             /** @description In which of its worlds. */
             environment: components["schemas"]["Environment"];
             /**
@@ -1062,15 +1128,29 @@ export interface components {
         /** @description What a broker can do. */
         Capabilities: {
             /**
-             * @description For how long it refuses a second order with the same client order id: `forever`, `among_open_orders` or
-             *     `undocumented`. Only with `forever` is an order ever sent again.
+             * Format: int64
+             * @description For how many seconds, where that is for a while.
+             */
+            client_id_unique_s?: number | null;
+            /**
+             * @description For how long it refuses a second order with the same client order id: `forever`, `for_a_while` (see
+             *     `client_id_unique_s`), `among_open_orders` or `undocumented`. Only where it still refuses is an entry ever sent again.
              * @example forever
              */
             client_id_uniqueness: string;
+            /**
+             * @description How fills are heard of: `streamed` or `polled`.
+             * @example streamed
+             */
+            fill_reports: string;
             /** @description Whether quantities may be fractions of one. */
             fractional_quantities: boolean;
+            /** @description Whether it finds an order by the client order id; where not, its lists are searched. */
+            look_up_by_client_id: boolean;
             /** @description The order types it takes. */
             order_types: components["schemas"]["OrderType"][];
+            /** @description How many requests it takes; empty where nothing is counted. */
+            rate_limits: components["schemas"]["RateLimit"][];
             /** @description Whether it can itself hold an order to making a position smaller. */
             reduce_only: boolean;
             /**
@@ -1095,7 +1175,7 @@ export interface components {
             new_password: string;
         };
         /** @enum {string} */
-        Code: "accepted" | "replayed" | "webhook_not_found" | "ip_not_allowed" | "secret_required" | "invalid_secret" | "subscription_inactive" | "rate_limited" | "payload_too_large" | "request_timeout" | "method_not_allowed" | "malformed_json" | "invalid_action" | "invalid_exit" | "invalid_field" | "id_reused" | "store_unavailable" | "overloaded" | "filled" | "partly_filled" | "no_active_strategy" | "nothing_to_exit" | "exit_side_mismatch" | "position_limit" | "exit_already_working" | "not_at_broker" | "quantity_below_lot" | "signal_too_old" | "order_rate_limit" | "halted" | "books_not_reconciled" | "books_differ" | "unknown_order_open" | "entry_still_working" | "strategy_inactive" | "account_unavailable" | "broker_rejected" | "broker_unreachable" | "order_canceled" | "order_expired" | "order_unknown" | "lane_overloaded" | "invalid_request" | "not_found" | "unauthenticated" | "invalid_credentials" | "too_many_attempts" | "csrf_required" | "forbidden" | "registration_closed" | "email_taken" | "plan_limit_reached" | "position_open" | "conflict" | "broker_unavailable" | "internal";
+        Code: "accepted" | "replayed" | "webhook_not_found" | "ip_not_allowed" | "secret_required" | "invalid_secret" | "subscription_inactive" | "rate_limited" | "payload_too_large" | "request_timeout" | "method_not_allowed" | "malformed_json" | "invalid_action" | "invalid_exit" | "invalid_field" | "id_reused" | "store_unavailable" | "overloaded" | "filled" | "partly_filled" | "no_active_strategy" | "nothing_to_exit" | "exit_side_mismatch" | "position_limit" | "exit_already_working" | "not_at_broker" | "quantity_below_lot" | "signal_too_old" | "order_rate_limit" | "halted" | "books_not_reconciled" | "books_differ" | "unknown_order_open" | "entry_still_working" | "position_adopted" | "orders_open" | "strategy_inactive" | "account_unavailable" | "broker_rejected" | "broker_unreachable" | "order_canceled" | "order_expired" | "order_unknown" | "lane_overloaded" | "invalid_request" | "not_found" | "unauthenticated" | "invalid_credentials" | "too_many_attempts" | "csrf_required" | "forbidden" | "registration_closed" | "email_taken" | "plan_limit_reached" | "position_open" | "conflict" | "broker_unavailable" | "internal";
         /** @description A reason. */
         CodeExplanation: {
             /**
@@ -1173,8 +1253,12 @@ export interface components {
         };
         /** @description A credential that a broker needs. */
         CredentialField: {
+            /** @description What it is and where it is found, in a sentence. */
+            description: string;
             /** @description Its name for people. */
             label: string;
+            /** @description Whether it has several lines. */
+            multiline: boolean;
             /** @description Its name in `credentials`. */
             name: string;
             /** @description Whether no account can be linked without it. */
@@ -1273,6 +1357,19 @@ export interface components {
              * @description They repeated one, and traded nothing.
              */
             replayed: number;
+        };
+        /** @description A symbol in which our books and the broker's differ. Entries there are denied meanwhile; exits go on. */
+        Difference: {
+            /** @description What the account holds, of every origin: positive is long, negative is short. */
+            broker_net_qty: string;
+            /** @description What it means, in a sentence. */
+            detail: string;
+            /** @description What each of them holds. */
+            strategies: components["schemas"]["HeldByStrategy"][];
+            /** @description What your strategies hold there in all. */
+            strategies_net_qty: string;
+            /** @description The symbol. */
+            symbol: string;
         };
         /** @enum {string} */
         Environment: "paper" | "demo" | "testnet" | "live";
@@ -1439,6 +1536,16 @@ export interface components {
         };
         /** @enum {string} */
         HaltMode: "entries" | "all";
+        /** @description What one strategy holds by our books. */
+        HeldByStrategy: {
+            /** @description What it holds. */
+            net_qty: string;
+            /**
+             * Format: int64
+             * @description Which strategy.
+             */
+            strategy_id: number;
+        };
         /** @description Something that can be traded. */
         Instrument: {
             /**
@@ -1446,6 +1553,8 @@ export interface components {
              * @example future
              */
             asset_class: string;
+            /** @description What orders in it go to where that is another symbol: the contract that a root or continuous symbol stands for now. */
+            contract?: string | null;
             /** @description The currency of its prices. */
             currency: string;
             /** @description Where it trades. */
@@ -1470,7 +1579,7 @@ export interface components {
              * @example paper
              */
             broker: string;
-            /** @description What the broker's `credential_fields` ask for. They are never shown again. Paper takes none. */
+            /** @description What the broker's `credential_fields` ask for. They are sealed, and never shown again. Paper takes none. */
             credentials?: {
                 [key: string]: string;
             };
@@ -1555,6 +1664,11 @@ export interface components {
                  * @description When it was linked.
                  */
                 created_at: string;
+                /**
+                 * Format: date-time
+                 * @description When its credentials were last set; null where it has none. The credentials themselves are never shown.
+                 */
+                credentials_set_at?: string | null;
                 /** @description In which of its worlds. */
                 environment: components["schemas"]["Environment"];
                 /**
@@ -1631,6 +1745,24 @@ export interface components {
                  * @description How many requests like it were only counted before this row, because they came too fast to keep each.
                  */
                 suppressed: number;
+            }[];
+            /** @description The `cursor` of the next page; null at the end. */
+            next_cursor: string | null;
+        };
+        /** @description Part of a list. */
+        ListOf_Difference: {
+            /** @description The rows, newest first where nothing else is asked for. */
+            items: {
+                /** @description What the account holds, of every origin: positive is long, negative is short. */
+                broker_net_qty: string;
+                /** @description What it means, in a sentence. */
+                detail: string;
+                /** @description What each of them holds. */
+                strategies: components["schemas"]["HeldByStrategy"][];
+                /** @description What your strategies hold there in all. */
+                strategies_net_qty: string;
+                /** @description The symbol. */
+                symbol: string;
             }[];
             /** @description The `cursor` of the next page; null at the end. */
             next_cursor: string | null;
@@ -1765,6 +1897,8 @@ export interface components {
                  * @example future
                  */
                 asset_class: string;
+                /** @description What orders in it go to where that is another symbol: the contract that a root or continuous symbol stands for now. */
+                contract?: string | null;
                 /** @description The currency of its prices. */
                 currency: string;
                 /** @description Where it trades. */
@@ -2392,6 +2526,21 @@ export interface components {
         PositionSide: "long" | "short" | "flat";
         /** @enum {string} */
         PriceSource: "venue" | "alert" | "fixed" | "simulated";
+        /** @description How many requests a broker takes. */
+        RateLimit: {
+            /**
+             * Format: int32
+             * @description How many.
+             */
+            max: number;
+            /** @description What is counted, in the broker's words. */
+            of: string;
+            /**
+             * Format: int64
+             * @description In how many seconds.
+             */
+            per_s: number;
+        };
         /** @description The receiver's answer. */
         ReceiverAnswer: {
             /**
@@ -2466,8 +2615,18 @@ export interface components {
         };
         /** @description A setting that a broker knows. */
         SettingField: {
+            /** @description What may be chosen; empty where that is not the question. */
+            choices: string[];
             /** @description What it does, in a sentence, with its default. */
             description: string;
+            /**
+             * @description What its value is: `text`, `decimal` (as text), `integer`, `boolean`, `choice` (one of `choices`), `list` (of
+             *     texts) or `decimals` (names, each with a decimal as text).
+             * @example text
+             */
+            kind: string;
+            /** @description Its name for people. */
+            label: string;
             /** @description Its name in `settings`. */
             name: string;
         };
@@ -2569,7 +2728,7 @@ export interface components {
             unknown: number;
         };
         /** @enum {string} */
-        SignalSource: "alert" | "flatten";
+        SignalSource: "alert" | "flatten" | "adopt";
         /**
          * @description Which rows of a list come first.
          * @enum {string}
@@ -2739,6 +2898,10 @@ export interface components {
         };
         /** @description What changes of a broker account. Fields that are left out stay as they are. */
         UpdateBrokerAccount: {
+            /** @description All credentials anew, in place of those it had. */
+            credentials?: {
+                [key: string]: string;
+            } | null;
             /** @description What you call it: 1 to 100 characters. */
             label?: string | null;
             /** @description All settings anew; what is left out gets its default. */
@@ -3773,6 +3936,87 @@ export interface operations {
             };
         };
     };
+    adopt_position: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The broker account. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AdoptPosition"];
+            };
+        };
+        responses: {
+            /** @description The signals. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Adoption"];
+                };
+            };
+            /** @description Nobody is signed in (`unauthenticated`). */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A write by cookie without its `X-CSRF-Token` (`csrf_required`). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing, or it is not yours (`not_found`). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is larger than 64 KiB (`payload_too_large`). */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The request is wrong (`invalid_request`); `fields` says where. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The broker could not be asked (`broker_unavailable`), or the store (`store_unavailable`). */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     account_balance: {
         parameters: {
             query?: never;
@@ -3813,6 +4057,56 @@ export interface operations {
                 };
             };
             /** @description The broker could not be asked (`broker_unavailable`), or the store (`store_unavailable`). */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_differences: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The broker account. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By symbol. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOf_Difference"];
+                };
+            };
+            /** @description Nobody is signed in (`unauthenticated`). */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing, or it is not yours (`not_found`). */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The store cannot be reached (`store_unavailable`). */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4478,6 +4772,11 @@ export interface operations {
                 query?: string;
                 /** @description At which broker; `paper` where it is left out. */
                 broker?: string;
+                /**
+                 * @description What this account may trade, asked of its broker, in place of `broker`. Many brokers show their list to customers
+                 *     only.
+                 */
+                broker_account_id?: number;
                 /** @description How many, 1 to 100; 20 where it is left out. */
                 limit?: number;
             };
@@ -4498,6 +4797,15 @@ export interface operations {
             };
             /** @description Nobody is signed in (`unauthenticated`). */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing, or it is not yours (`not_found`). */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

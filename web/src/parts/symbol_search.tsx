@@ -9,26 +9,27 @@ import { grouped } from '../format/decimals';
 /** Few enough to see at once, without scrolling. */
 const FOUND = 8;
 
-const instrumentsQuery = (broker: string, query: string) =>
+/** Asked of the account's own broker where there is an account: many show their list to customers only. */
+const instrumentsQuery = (account: number | undefined, query: string) =>
   queryOptions({
-    queryKey: ['instruments', broker, query],
+    queryKey: ['instruments', account, query],
     staleTime: Infinity,
     placeholderData: keepPreviousData,
-    queryFn: () => got(api.GET('/api/v1/instruments', { params: { query: { broker, query, limit: FOUND } } })),
+    queryFn: () => got(api.GET('/api/v1/instruments', { params: { query: { query, limit: FOUND, ...(account !== undefined && { broker_account_id: account }) } } })),
   });
 
 type Inherited = 'label' | 'required' | 'error' | 'onFocus' | 'onBlur' | 'disabled';
 
 interface SymbolSearchProps extends Pick<AutocompleteProps, Inherited> {
-  /** At which broker: its name in requests. */
-  broker: string;
+  /** The account that will trade it. */
+  account?: number | undefined;
   value?: string;
   defaultValue?: string;
   onChange?: (symbol: string) => void;
 }
 
 /** Any symbol may be written; the list helps to find one and shows its rules. */
-export function SymbolSearch({ broker, value, defaultValue, onChange, ...input }: SymbolSearchProps) {
+export function SymbolSearch({ account, value, defaultValue, onChange, ...input }: SymbolSearchProps) {
   const [text, setText] = useUncontrolled<string>({
     finalValue: '',
     ...(value !== undefined && { value }),
@@ -37,7 +38,7 @@ export function SymbolSearch({ broker, value, defaultValue, onChange, ...input }
   });
   const written = text.trim().toUpperCase();
   const [query] = useDebouncedValue(written, 150);
-  const instruments = useQuery(instrumentsQuery(broker, query));
+  const instruments = useQuery(instrumentsQuery(account, query));
   const found = instruments.data?.items ?? [];
   const chosen = found.find((one) => one.symbol === written);
   const settled = query === written && !instruments.isFetching && instruments.isSuccess;
@@ -88,6 +89,7 @@ function Rules({ chosen, unknown }: { chosen: Schemas['Instrument'] | undefined;
 }
 
 function rulesOf(instrument: Schemas['Instrument']): string {
-  const { exchange, currency, tick_size: tick, multiplier, lot_size: lot } = instrument;
-  return `${exchange} · tick ${grouped(tick)} · ${grouped(multiplier)} ${currency} a point · lot ${grouped(lot)}`;
+  const { contract, exchange, currency, tick_size: tick, multiplier, lot_size: lot } = instrument;
+  const front = contract == null ? '' : `trades ${contract} now · `;
+  return `${front}${exchange} · tick ${grouped(tick)} · ${grouped(multiplier)} ${currency} a point · lot ${grouped(lot)}`;
 }

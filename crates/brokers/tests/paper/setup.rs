@@ -58,6 +58,7 @@ pub fn account(id: i64, settings: Value) -> BrokerAccount {
         environment: Environment::Paper,
         label: "test".to_owned(),
         settings,
+        credentials_set_at: None,
         created_at: UnixMicros(0),
     }
 }

@@ -3,9 +3,10 @@
 use atomik_domain::gate::BooksState;
 use atomik_domain::{Code, Instrument, OrderStatus, OutcomeStatus, SignedQty, UnixMicros};
 use atomik_ports::broker::{BrokerError, Capabilities};
+use atomik_ports::journal::PositionRecord;
 
 use super::orders::NEVER_REACHED;
-use super::state::{Lane, Link, Stage, Tracked};
+use super::state::{Current, Lane, Link, Stage, Tracked};
 use super::{Context, Effect, NetPurpose};
 
 /// The pause between two questions for rules or books that were not answered.
@@ -143,9 +144,53 @@ impl Lane {
         }
     }
 
+    /// Sets the current job's strategy to what the venue holds and the other strategies do not explain.
+    pub(super) fn net_to_adopt(&mut self, context: &Context<'_>, answer: Result<SignedQty, BrokerError>) {
+        let Some(Current { job, stage: Stage::Net, .. }) = &self.current else { return };
+        let job = job.clone();
+        let deny = OutcomeStatus::Denied;
+        let venue_net = match answer {
+            Ok(_) if self.open_orders().next().is_some() => {
+                self.settle_short(context, &job, deny, Code::OrdersOpen, Code::OrdersOpen.meaning());
+                return;
+            }
+            Ok(net) => net,
+            Err(error) => {
+                let why = format!("{} {error}", Code::BrokerUnavailable.meaning());
+                self.settle_short(context, &job, deny, Code::BrokerUnavailable, &why);
+                return;
+            }
+        };
+        let others = self.books.iter().filter(|(id, _)| **id != job.strategy_id);
+        let others = others.fold(SignedQty::ZERO, |sum, (_, book)| sum + book.position.net_qty);
+        let Some(book) = self.books.get_mut(&job.strategy_id) else { return };
+        let before = book.position;
+        let net_qty = SignedQty(venue_net.0 - others.0);
+        let avg_price = job.signal.price.unwrap_or(before.avg_price);
+        if net_qty != before.net_qty {
+            book.position = before.adopted(net_qty, avg_price);
+            let record = PositionRecord {
+                user_id: book.user_id,
+                strategy_id: job.strategy_id,
+                broker_account_id: self.key.broker_account_id,
+                symbol: self.key.symbol.clone(),
+                position: book.position,
+                updated_at: context.now,
+            };
+            self.changes.positions.retain(|noted| noted.strategy_id != job.strategy_id);
+            self.changes.positions.push(record);
+            self.trades += 1;
+        }
+        let detail =
+            format!("The position was {} and is {net_qty} now, as the broker holds it.", before.net_qty);
+        self.settle_short(context, &job, OutcomeStatus::Skipped, Code::PositionAdopted, &detail);
+        self.compare_books(context, venue_net);
+    }
+
     /// Compares what our strategies hold with what the account holds. While an order is open the two may differ for a
     /// moment; then only equality counts, and the question is asked again later.
     fn compare_books(&mut self, context: &Context<'_>, venue_net: SignedQty) {
+        self.venue_net = Some(venue_net);
         let ours = self.books.values().fold(SignedQty::ZERO, |sum, book| sum + book.position.net_qty);
         if ours == venue_net {
             self.books_state = BooksState::Agree;

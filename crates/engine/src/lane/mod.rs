@@ -110,6 +110,8 @@ pub enum NetPurpose {
     Exit,
     /// To compare the books.
     Books,
+    /// To set a strategy's position to it.
+    Adopt,
 }
 
 /// What a lane wants done, in this order.

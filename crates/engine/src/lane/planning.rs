@@ -85,13 +85,14 @@ impl Lane {
             return;
         }
         let strategy = context.view.strategy(job.strategy_id);
-        let runs = |strategy: &Arc<Strategy>| strategy.active || job.signal.source == SignalSource::Flatten;
+        let runs = |strategy: &Arc<Strategy>| strategy.active || job.signal.source != SignalSource::Alert;
         match strategy.filter(runs) {
             Some(strategy) => {
                 self.books
                     .entry(strategy.id)
                     .or_insert_with(|| Book { user_id: strategy.user_id, position: Default::default() });
-                if self.waits_for_proof(&strategy, &job) {
+                let adopts = job.signal.source == SignalSource::Adopt;
+                if !adopts && self.waits_for_proof(&strategy, &job) {
                     self.unproven.push(job);
                     return;
                 }
@@ -165,6 +166,10 @@ impl Lane {
         let Some(current) = &mut self.current else { return };
         current.planned_at.get_or_insert(context.now);
         let job = current.job.clone();
+        if job.signal.source == SignalSource::Adopt {
+            self.effects.push(Effect::AskNet(NetPurpose::Adopt));
+            return;
+        }
         let side = self.action_of(&job).side();
         if self.has_entries_against(strategy, side) {
             self.cancel_entries(Some(strategy.id));

@@ -310,6 +310,7 @@ impl LaneRunner {
         }
         view.waiting = self.lane.waiting();
         view.oldest = self.lane.oldest();
+        view.venue_net = self.lane.venue_net();
         view.unknown_orders = self.lane.unknown_orders();
         view.strategies.extend(self.lane.strategies());
     }

@@ -6,7 +6,7 @@ use atomik_domain::gate::BooksState;
 use atomik_domain::planner::Working;
 use atomik_domain::{
     ClientOrderId, ExecId, ExecutionReport, Gate, Instrument, Order, OrderStatus, Position, Qty, SignalId,
-    StrategyId, UnixMicros, UserId,
+    SignedQty, StrategyId, UnixMicros, UserId,
 };
 use atomik_ports::broker::{Capabilities, SubmitOutcome};
 use atomik_ports::journal::{Changes, PositionRecord};
@@ -148,6 +148,8 @@ pub struct Lane {
     /// The last question asked about an order.
     last_question: Question,
     pub(super) agreed_at: Option<UnixMicros>,
+    /// What the venue held when the books were last compared.
+    pub(super) venue_net: Option<SignedQty>,
     /// The monotonic time at which the venue may be asked for the rules and the books (again).
     pub(super) ask_at: i64,
     pub(super) asked_instrument: bool,
@@ -194,6 +196,7 @@ impl Lane {
             effects: Vec::new(),
             last_question: Question::default(),
             agreed_at: None,
+            venue_net: None,
             ask_at: 0,
             asked_instrument: false,
             asked_books: None,
@@ -211,6 +214,7 @@ impl Lane {
             Event::Instrument(answer) => self.instrument_answered(context, answer),
             Event::Net(NetPurpose::Books, answer) => self.books_answered(context, answer),
             Event::Net(NetPurpose::Exit, answer) => self.net_for_exit(context, answer.ok()),
+            Event::Net(NetPurpose::Adopt, answer) => self.net_to_adopt(context, answer),
             Event::Submitted(id, sent_at, outcome) => self.submitted(context, id, sent_at, outcome),
             Event::Canceled(id, outcome) => self.canceled(context, id, outcome),
             Event::LookedUp(id, question, answer) => self.looked_up(context, id, question, answer),
@@ -262,6 +266,12 @@ impl Lane {
     #[must_use]
     pub fn books_agreed_at(&self) -> Option<UnixMicros> {
         self.agreed_at
+    }
+
+    /// What the venue held when the books were last compared.
+    #[must_use]
+    pub fn venue_net(&self) -> Option<SignedQty> {
+        self.venue_net
     }
 
     /// Which lane this is.

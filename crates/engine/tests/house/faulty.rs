@@ -17,7 +17,10 @@ use atomik_ports::history::{Delivery, DeliveryFilter, SignalRecord, TradeFilter}
 use atomik_ports::journal::{Changes, Entry, PositionRecord, Receipt};
 use atomik_ports::operations::{Retention, UnfinishedWork};
 use atomik_ports::overview::{EquitySample, Happened, WebhookActivity};
-use atomik_ports::{Directory, History, Journal, Operations, Overview, Page, PageRequest, StoreError};
+use atomik_ports::{
+    Credentials, Custody, CustodyError, Directory, History, Journal, Operations, Overview, Page, PageRequest,
+    StoreError,
+};
 use atomik_storage::sqlite::SqliteStore;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -145,6 +148,13 @@ handed_on!(Directory {
     async snapshot() -> Snapshot;
     async changes_since(since: i64) -> (i64, Vec<Changed>);
 });
+
+#[async_trait]
+impl Custody for FaultyStore {
+    async fn credentials(&self, account: BrokerAccountId) -> Result<Credentials, CustodyError> {
+        self.inner.credentials(account).await
+    }
+}
 
 handed_on!(History {
     async deliveries(user_id: UserId, webhook_id: WebhookId, filter: DeliveryFilter, page: PageRequest) -> Page<Delivery>;

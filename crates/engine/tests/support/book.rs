@@ -17,6 +17,8 @@ pub struct Book {
     pub positions: BTreeMap<StrategyId, PositionRecord>,
     pub outcomes: BTreeMap<(SignalId, StrategyId), Outcome>,
     jobs: Vec<Job>,
+    /// What each strategy holds that no fill of its own explains.
+    adopted: BTreeMap<StrategyId, SignedQty>,
     /// Each strategy's newest signal that became an order. Where one waits for a proof, other strategies go on.
     first_legs: BTreeMap<StrategyId, SignalId>,
 }
@@ -69,6 +71,13 @@ impl Book {
             self.positions.insert(position.strategy_id, position);
         }
         for outcome in changes.outcomes {
+            // A person's word, not a fill's: it counts in the transaction that says so, and nowhere else.
+            if outcome.code == Code::PositionAdopted
+                && let Some(position) = self.positions.get(&outcome.strategy_id)
+            {
+                let by_fills = self.filled_net(outcome.strategy_id) - self.adopted(outcome.strategy_id);
+                self.adopted.insert(outcome.strategy_id, position.position.net_qty - by_fills);
+            }
             let key = (outcome.signal_id, outcome.strategy_id);
             let known = self.outcomes.get(&key).expect("an outcome belongs to a stored signal");
             assert!(!known.status.is_final(), "settled twice: {known:?} -> {outcome:?}");
@@ -97,10 +106,14 @@ impl Book {
         self.fills.push(fill);
     }
 
-    /// A strategy's position by its fills alone.
+    /// A strategy's position by its fills and what it adopted.
     pub fn filled_net(&self, strategy: StrategyId) -> SignedQty {
         let own = self.fills.iter().filter(|fill| fill.strategy_id == strategy);
-        own.fold(SignedQty::ZERO, |sum, fill| sum + fill.side.signed(fill.execution.last_qty))
+        own.fold(self.adopted(strategy), |sum, fill| sum + fill.side.signed(fill.execution.last_qty))
+    }
+
+    fn adopted(&self, strategy: StrategyId) -> SignedQty {
+        self.adopted.get(&strategy).copied().unwrap_or_default()
     }
 
     /// What a new process finds: as `recovery` reads it from the store.

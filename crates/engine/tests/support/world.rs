@@ -7,14 +7,15 @@ use std::time::Duration;
 use atomik_domain::strategy::Behavior;
 use atomik_domain::{
     Action, BrokerAccountId, ClientOrderId, Code, Gate, HaltMode, Intention, OnOppositeEntry, Order,
-    OrderRequest, OrderStatus, OutcomeStatus, Qty, Side, SignalId, SignedQty, Strategy, StrategyId, Symbol,
-    UnixMicros, UserId, WebhookId,
+    OrderRequest, OrderStatus, OutcomeStatus, Price, Qty, Side, SignalId, SignedQty, Strategy, StrategyId,
+    Symbol, UnixMicros, UserId, WebhookId,
 };
 use atomik_engine::lane::{
     Context, Effect, Event, Job, Lane, LaneKey, LaneSeed, NetPurpose, SignalBrief, View,
 };
 use atomik_ports::broker::{BrokerError, CancelOutcome, LookUp, SubmitOutcome};
 use atomik_ports::journal::SignalSource;
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::book::Book;
@@ -192,6 +193,21 @@ impl World {
         let job = Job { signal, strategy_id: strategy };
         self.book.store(job.clone());
         job
+    }
+
+    /// Pauses a strategy.
+    pub fn pause(&mut self, id: StrategyId) {
+        Arc::make_mut(self.view.strategies.get_mut(&id).expect("a strategy")).active = false;
+    }
+
+    /// A person has a strategy adopt what the venue holds, which was opened at 90.
+    pub fn adopt(&mut self, strategy: StrategyId) -> SignalId {
+        let mut job = self.store(strategy, "SELL", "");
+        job.signal.source = SignalSource::Adopt;
+        job.signal.price = Some(Price(Decimal::from(90)));
+        let id = job.signal.id;
+        self.tell(Event::Signal(job));
+        id
     }
 
     /// A signal for a strategy arrives and is worked on as far as it goes.

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use crate::error::ApiError;
 
 /// How long a broker may take to answer a request of the API.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A broker's answer.
 ///

@@ -1,6 +1,7 @@
 //! Broker accounts: linked accounts and how they stand.
 
 mod at_broker;
+mod differences;
 mod requests;
 mod views;
 
@@ -29,6 +30,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(list_broker_accounts, link_broker_account))
         .routes(routes!(get_broker_account, update_broker_account, unlink_broker_account))
         .merge(at_broker::routes())
+        .merge(differences::routes())
 }
 
 /// Your broker accounts, newest first
@@ -68,6 +70,7 @@ async fn link_broker_account(
         environment: checked.environment,
         label: checked.label,
         settings: checked.settings,
+        credentials: checked.credentials,
         created_at: state.now(),
     };
     let limit = current.user.plan.limit_of(Limited::BrokerAccounts);

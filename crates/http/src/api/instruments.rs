@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use atomik_domain::instrument::AssetClass;
-use atomik_domain::{BrokerId, Instrument};
-use atomik_ports::BrokerConnector;
+use atomik_domain::{BrokerAccountId, BrokerId, Instrument, Symbol};
+use atomik_ports::broker::BrokerError;
+use atomik_ports::{Broker, BrokerConnector};
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::AppState;
-use crate::api::asking::ask;
+use crate::api::asking::{ask, unavailable};
 use crate::api::refusals::BrokerListRefusals;
 use crate::auth::CurrentUser;
 use crate::error::{ApiError, ApiResult, FieldErrors};
@@ -85,6 +86,10 @@ struct InstrumentQuery {
     query: String,
     /// At which broker; `paper` where it is left out.
     broker: Option<String>,
+    /// What this account may trade, asked of its broker, in place of `broker`. Many brokers show their list to customers
+    /// only.
+    #[param(value_type = Option<i64>)]
+    broker_account_id: Option<String>,
     /// How many, 1 to 100; 20 where it is left out.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 100, default = 20)]
     limit: Option<String>,
@@ -99,17 +104,45 @@ struct InstrumentQuery {
     responses((status = OK, description = "Instruments.", body = ListOf<InstrumentView>), BrokerListRefusals)
 )]
 async fn find_instruments(
-    _: CurrentUser,
+    current: CurrentUser,
     State(state): State<AppState>,
     ApiQuery(query): ApiQuery<InstrumentQuery>,
 ) -> ApiResult<Json<ListOf<InstrumentView>>> {
-    let (connector, limit) = query.read(&state)?;
-    let found = ask(connector.search_instruments(query.query.trim(), limit)).await?;
+    let (connector, account, limit) = query.read(&state)?;
+    let words = query.query.trim();
+    let found = match account {
+        Some(id) => {
+            let account = state.store.broker_account(current.user.id, id).await?;
+            let status = || state.engine.account_status(account.id);
+            let down = || status().detail.unwrap_or_else(|| "the account is not connected".to_owned());
+            let broker = state.engine.broker(account.id).ok_or_else(|| unavailable(down()))?;
+            ask(found_by(&*broker, words, limit)).await?
+        }
+        None => ask(connector.search_instruments(words, limit)).await?,
+    };
     Ok(Json(ListOf::whole(found.into_iter().take(limit).map(InstrumentView::from).collect())))
 }
 
+/// What an account's broker finds, with the very symbol that was written in front: a root or continuous one is in no list.
+async fn found_by(broker: &dyn Broker, words: &str, limit: usize) -> Result<Vec<Instrument>, BrokerError> {
+    let mut found = broker.search_instruments(words, limit).await?;
+    if let Ok(symbol) = Symbol::parse(words)
+        && found.iter().all(|instrument| instrument.symbol != symbol)
+    {
+        match broker.instrument(&symbol).await {
+            Ok(instrument) => found.insert(0, instrument),
+            Err(BrokerError::UnknownSymbol(_)) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(found)
+}
+
 impl InstrumentQuery {
-    fn read<'a>(&self, state: &'a AppState) -> ApiResult<(&'a Arc<dyn BrokerConnector>, usize)> {
+    fn read<'a>(
+        &self,
+        state: &'a AppState,
+    ) -> ApiResult<(&'a Arc<dyn BrokerConnector>, Option<BrokerAccountId>, usize)> {
         let mut errors = FieldErrors::default();
         let fits = self.query.chars().count() <= MAX_QUERY;
         errors.check(fits, "query", format!("must have at most {MAX_QUERY} characters"));
@@ -118,8 +151,11 @@ impl InstrumentQuery {
         errors.check(limit.is_some(), "limit", format!("must be a number from 1 to {MAX_LIMIT}"));
         let broker = BrokerId(self.broker.clone().unwrap_or_else(|| "paper".to_owned()));
         let connector = find_connector(state, &broker, &mut errors);
+        let account = self.broker_account_id.as_deref().map(str::parse);
+        errors.check(!matches!(account, Some(Err(_))), "broker_account_id", "must be an account's id");
         errors.into_result()?;
-        connector.zip(limit).ok_or_else(ApiError::not_found)
+        let (connector, limit) = connector.zip(limit).ok_or_else(ApiError::not_found)?;
+        Ok((connector, account.and_then(Result::ok).map(BrokerAccountId), limit))
     }
 }
 

@@ -54,7 +54,9 @@ refusals! {
     /// Of one thing that is asked at a broker.
     BrokerRefusals: NOBODY, NO_SUCH, NO_BROKER;
     /// Of a list that is asked at a broker.
-    BrokerListRefusals: NOBODY, WRONG, NO_BROKER;
+    BrokerListRefusals: NOBODY, NO_SUCH, WRONG, NO_BROKER;
+    /// Of changing a thing after a broker was asked about it.
+    BrokerChangeRefusals: NOBODY, NO_CSRF, NO_SUCH, TOO_LARGE, WRONG, NO_BROKER;
     /// Of making a thing that plans limit.
     CreateRefusals: NOBODY, NOT_ALLOWED, TOO_LARGE, WRONG, NO_STORE;
     /// Of changing a thing that plans limit.

@@ -5,6 +5,7 @@ mod views;
 
 use atomik_domain::tier::Limited;
 use atomik_domain::{BrokerAccountId, Code, Instrument, Position, Qty, Strategy, StrategyId, Symbol, User};
+use atomik_ports::broker::BrokerError;
 use atomik_ports::directory::{NewStrategy, StrategyPatch};
 use atomik_ports::history::TradeFilter;
 use atomik_ports::{PageRequest, StoreError};
@@ -15,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::AppState;
-use crate::api::asking::ask;
+use crate::api::asking::{PATIENCE, ask};
 use crate::api::refusals::{ActRefusals, CreateRefusals, LimitedChangeRefusals, ListRefusals, ReadRefusals};
 use crate::api::trade_filter::WebhookQuery;
 use crate::auth::CurrentUser;
@@ -79,7 +80,7 @@ async fn create_strategy(
     let (Some(checked), Some(account)) = (checked, account) else {
         return Err(errors.into_result().err().unwrap_or_else(ApiError::not_found));
     };
-    let instrument = instrument_of(&state, account.id, &checked.symbol).await;
+    let instrument = known_instrument(&state, account.id, &checked.symbol, &mut errors).await;
     check_lot(instrument.as_ref(), checked.behavior.quantity, "quantity", &mut errors);
     errors.into_result()?;
     let strategy = NewStrategy {
@@ -216,6 +217,24 @@ fn own<T>(
 /// The rules of a symbol's orders, where its broker can be asked. Nothing here depends on the broker being up.
 async fn instrument_of(state: &AppState, account: BrokerAccountId, symbol: &Symbol) -> Option<Instrument> {
     ask(state.engine.broker(account)?.instrument(symbol)).await.ok()
+}
+
+/// The rules of a symbol that is about to be traded. A broker that does not answer now is believed to know it.
+async fn known_instrument(
+    state: &AppState,
+    account: BrokerAccountId,
+    symbol: &Symbol,
+    errors: &mut FieldErrors,
+) -> Option<Instrument> {
+    let broker = state.engine.broker(account)?;
+    match tokio::time::timeout(PATIENCE, broker.instrument(symbol)).await {
+        Ok(Ok(instrument)) => Some(instrument),
+        Ok(Err(BrokerError::UnknownSymbol(_))) => {
+            errors.add("symbol", "the broker does not know it; search for it by the broker's own spelling");
+            None
+        }
+        Ok(Err(_)) | Err(_) => None,
+    }
 }
 
 fn check_lot(instrument: Option<&Instrument>, quantity: Qty, field: &str, errors: &mut FieldErrors) {

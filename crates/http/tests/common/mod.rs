@@ -15,6 +15,7 @@ use atomik_engine::{Engine, EngineParts, EngineSettings};
 use atomik_http::{AppState, HttpSettings, PasswordCost};
 use atomik_ports::directory::Registration;
 use atomik_ports::{BrokerConnector, Clock, Store, SystemClock};
+use atomik_storage::seal::Seal;
 use atomik_storage::sqlite::SqliteStore;
 use axum::Router;
 use axum::body::Body;
@@ -64,15 +65,26 @@ impl TestApp {
 
     /// With settings of the test's own.
     pub async fn start_with(change: impl FnOnce(&mut HttpSettings)) -> Self {
+        Self::start_at(BTreeMap::new(), change).await
+    }
+
+    /// With other brokers beside the paper one.
+    pub async fn start_at(
+        mut connectors: BTreeMap<BrokerId, Arc<dyn BrokerConnector>>,
+        change: impl FnOnce(&mut HttpSettings),
+    ) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(MovableClock::default());
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(data_dir.path(), clock.now()).await.unwrap());
+        let store = SqliteStore::open(data_dir.path(), clock.now()).await.unwrap();
+        let seal = Seal::new(SecretSlice::from(vec![9; 32])).unwrap();
+        let store: Arc<dyn Store> = Arc::new(store.with_seal(seal).await.unwrap());
         let paper = PaperVenue::open(data_dir.path(), Arc::clone(&clock) as Arc<dyn Clock>, 7).await.unwrap();
         let paper: Arc<dyn BrokerConnector> = Arc::new(paper);
+        connectors.insert(BrokerId("paper".to_owned()), paper);
         let engine = Engine::start(EngineParts {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            connectors: BTreeMap::from([(BrokerId("paper".to_owned()), paper)]),
+            connectors,
             settings: EngineSettings::default(),
         })
         .await

@@ -41,6 +41,7 @@ fn collection_of(path: &str) -> &str {
 fn body_for(method: &Method, path: &str) -> Value {
     let last = path.rsplit('/').next().unwrap();
     match (collection_of(path), last) {
+        (_, "adopt") => json!({"symbol": "ES"}),
         (_, "explain") => json!({"payload": {"action": "BUY"}}),
         ("webhooks", "{id}") if *method == Method::PATCH => json!({"name": "stolen", "active": false}),
         ("broker-accounts", "{id}") if *method == Method::PATCH => json!({"label": "stolen"}),

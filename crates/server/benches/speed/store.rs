@@ -146,6 +146,7 @@ impl Setup {
             environment: Environment::Paper,
             label: format!("bench {number}"),
             settings: json!({}),
+            credentials: atomik_ports::Credentials::default(),
             created_at: SystemClock.now(),
         };
         Ok(self.store.create_broker_account(account, None).await?.id)

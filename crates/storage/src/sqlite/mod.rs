@@ -8,6 +8,7 @@
 
 mod bulk;
 mod columns;
+mod custody;
 mod directory;
 mod equity;
 mod eras;
@@ -29,8 +30,10 @@ use atomik_ports::StoreError;
 use sqlx::SqlitePool;
 use uuid::Uuid;
 
+pub use custody::UnsealError;
 pub use open::OpenError;
 
+use crate::seal::Seal;
 use faults::fault;
 use writer::{Work, Writer};
 
@@ -66,6 +69,8 @@ pub struct SqliteStore {
     writer: Writer,
     readers: SqlitePool,
     installation: Uuid,
+    /// What seals credentials; command line tools that need none have none.
+    seal: Option<Seal>,
     /// Keeps the directory's lock. The system frees it however the process ends.
     lock: Option<File>,
 }

@@ -115,6 +115,7 @@ fn migrator() -> Migrator {
         (2, "fingerprints", include_str!("migrations/0002_fingerprints.sql")),
         (3, "equity", include_str!("migrations/0003_equity.sql")),
         (4, "signals by era", include_str!("migrations/0004_signals_by_era.sql")),
+        (5, "credentials", include_str!("migrations/0005_credentials.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
@@ -143,7 +144,13 @@ pub(super) async fn open(dir: &Path, options: OpenOptions, at: UnixMicros) -> Re
     let readers = readers(&file);
     // A tool's lock is freed here, with the file.
     let lock = (options.access == Access::Exclusive).then_some(lock);
-    Ok(SqliteStore { writer: Writer::new(writer_options, connection), readers, installation, lock })
+    Ok(SqliteStore {
+        writer: Writer::new(writer_options, connection),
+        readers,
+        installation,
+        seal: None,
+        lock,
+    })
 }
 
 fn make_directory(dir: &Path) -> Result<(), OpenError> {

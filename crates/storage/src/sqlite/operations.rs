@@ -8,7 +8,8 @@ use atomik_domain::StrategyId;
 use atomik_ports::StoreError;
 use atomik_ports::journal::PositionRecord;
 use atomik_ports::operations::{Operations, Retention, UnfinishedWork};
-use sqlx::AssertSqlSafe;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use uuid::Uuid;
 
 use super::SqliteStore;
@@ -119,8 +120,12 @@ impl Operations for SqliteStore {
         })?;
         // SQLite writes into a file that is there as long as it is empty.
         let copied = sqlx::query("VACUUM INTO ?1").bind(text).execute(&self.readers).await.map_err(fault);
+        let copied = match copied {
+            Ok(_) => make_another_installation(to).await.map_err(fault),
+            Err(error) => Err(error),
+        };
         let kept = match copied {
-            Ok(_) => reserved.sync_all().await.map_err(not_writable),
+            Ok(()) => reserved.sync_all().await.map_err(not_writable),
             Err(error) => Err(error),
         };
         if kept.is_err() {
@@ -129,6 +134,15 @@ impl Operations for SqliteStore {
         }
         kept
     }
+}
+
+/// A copy that is restored numbers its signals from where it ends, as the original did after it. Client order ids are derived
+/// from the installation, so that a venue that never forgets one does not take a new order for an old one: the copy gets an
+/// installation of its own when it is first opened. Orders that are open in it keep their ids.
+async fn make_another_installation(copy: &Path) -> Result<(), sqlx::Error> {
+    let mut copy = SqliteConnectOptions::new().filename(copy).connect().await?;
+    sqlx::query("DELETE FROM meta WHERE key = 'installation'").execute(&mut copy).await?;
+    copy.close().await
 }
 
 fn not_writable(reason: impl std::fmt::Display) -> StoreError {

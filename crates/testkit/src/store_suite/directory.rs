@@ -5,13 +5,15 @@ use atomik_domain::tier::Subscription;
 use atomik_domain::webhook::PreviousSecret;
 use atomik_domain::{
     Code, HaltMode, HaltScope, OnOppositeEntry, OrderStatus, OutcomeStatus, Plan, Role, SignalId,
-    SubscriptionStatus, UserId,
+    SubscriptionStatus, UnixMicros, UserId,
 };
 use atomik_ports::directory::{
-    BrokerAccountPatch, NewHalt, NewSession, Registration, StrategyPatch, UserPatch, WebhookPatch,
+    BrokerAccountPatch, NewBrokerAccount, NewHalt, NewSession, Registration, StrategyPatch, UserPatch,
+    WebhookPatch,
 };
 use atomik_ports::journal::{Changes, NewSignal};
-use atomik_ports::{PageRequest, StoreError};
+use atomik_ports::{Credentials, PageRequest, StoreError};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{FIRST, Fixture, accept, change};
 use crate::builders::{
@@ -218,6 +220,7 @@ pub async fn an_unlinked_account_pauses_its_strategies(fixture: &impl Fixture) {
     let patch = BrokerAccountPatch {
         label: Some("Renamed".to_owned()),
         settings: Some(serde_json::json!({"prices": {"ES": "5000"}})),
+        ..BrokerAccountPatch::default()
     };
     let changed = store.update_broker_account(user, id, patch).await.unwrap();
     assert_eq!(store.broker_account(user, id).await.unwrap(), changed);
@@ -226,6 +229,44 @@ pub async fn an_unlinked_account_pauses_its_strategies(fixture: &impl Fixture) {
     assert_eq!(store.broker_account(user, id).await, Err(StoreError::NotFound));
     assert_eq!(store.broker_accounts(user, FIRST).await.unwrap().items, []);
     assert!(!store.strategy(user, alice.strategy.id).await.unwrap().active);
+}
+
+pub async fn credentials_are_kept_for_their_account_until_it_is_unlinked(fixture: &impl Fixture) {
+    let store = fixture.store();
+    let alice = tenant(&*store, "alice").await.unwrap();
+    let (user, paper) = (alice.user.id, &alice.account);
+    assert_eq!(paper.credentials_set_at, None);
+    assert!(store.credentials(paper.id).await.unwrap().is_empty());
+    let new = NewBrokerAccount { credentials: credentials("first"), ..new_account(user, "Live") };
+    let account = store.create_broker_account(new, None).await.unwrap();
+    assert_eq!(account.credentials_set_at, Some(START));
+    assert_eq!(plain(&store.credentials(account.id).await.unwrap()), "key_id=first,secret_key=s-first");
+    assert!(store.credentials(paper.id).await.unwrap().is_empty(), "another account's");
+    let renamed = BrokerAccountPatch { label: Some("Renamed".to_owned()), ..BrokerAccountPatch::default() };
+    store.update_broker_account(user, account.id, renamed).await.unwrap();
+    assert_eq!(plain(&store.credentials(account.id).await.unwrap()), "key_id=first,secret_key=s-first");
+    let later = START.plus(UnixMicros::SECOND);
+    let patch = BrokerAccountPatch {
+        credentials: Some((credentials("second"), later)),
+        ..BrokerAccountPatch::default()
+    };
+    let changed = store.update_broker_account(user, account.id, patch).await.unwrap();
+    assert_eq!(changed.credentials_set_at, Some(later));
+    assert_eq!(store.broker_account(user, account.id).await.unwrap(), changed);
+    assert_eq!(plain(&store.credentials(account.id).await.unwrap()), "key_id=second,secret_key=s-second");
+    store.delete_broker_account(user, account.id).await.unwrap();
+    assert!(store.credentials(account.id).await.unwrap().is_empty());
+}
+
+fn credentials(text: &str) -> Credentials {
+    let field = |name: &str, text: String| (name.to_owned(), SecretString::from(text));
+    [field("key_id", text.to_owned()), field("secret_key", format!("s-{text}"))].into_iter().collect()
+}
+
+fn plain(credentials: &Credentials) -> String {
+    let fields: Vec<_> =
+        credentials.iter().map(|(name, text)| format!("{name}={}", text.expose_secret())).collect();
+    fields.join(",")
 }
 
 pub async fn a_strategy_round_trips_and_is_changed(fixture: &impl Fixture) {

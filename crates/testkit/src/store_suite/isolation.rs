@@ -39,7 +39,7 @@ pub async fn directory_writes(fixture: &impl Fixture) {
     let webhook = WebhookPatch { active: Some(false), ..WebhookPatch::default() };
     assert_eq!(store.update_webhook(intruder, alice.webhook.id, webhook, None).await.map(drop), GONE);
     assert_eq!(store.delete_webhook(intruder, alice.webhook.id).await, GONE);
-    let account = BrokerAccountPatch { label: Some("mine".to_owned()), settings: None };
+    let account = BrokerAccountPatch { label: Some("mine".to_owned()), ..BrokerAccountPatch::default() };
     assert_eq!(store.update_broker_account(intruder, alice.account.id, account).await.map(drop), GONE);
     assert_eq!(store.delete_broker_account(intruder, alice.account.id).await, GONE);
     let strategy = StrategyPatch { active: Some(false), ..StrategyPatch::default() };

@@ -118,6 +118,7 @@ macro_rules! store_suite {
                 a_webhook_round_trips_and_is_changed
                 a_deleted_webhook_pauses_its_strategies_and_leaves_history
                 an_unlinked_account_pauses_its_strategies
+                credentials_are_kept_for_their_account_until_it_is_unlinked
                 a_strategy_round_trips_and_is_changed
                 a_strategy_with_a_position_or_an_order_stays
                 a_strategy_that_works_on_a_signal_stays

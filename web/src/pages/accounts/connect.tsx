@@ -55,7 +55,7 @@ function ConnectForm({ broker, done }: { broker: Schemas['Broker']; done: (accou
       credentials: textsOf(broker.credential_fields, empty),
       settings: textsOf(broker.setting_fields, empty),
     },
-    validate: ({ settings }) => checkTexts(settings),
+    validate: ({ settings }) => checkTexts(broker.setting_fields, settings),
   });
   const [opened, open] = useState<string | null>(null);
   const atTheirPlace = (errors: Texts) => {
@@ -135,7 +135,7 @@ function linked(broker: Schemas['Broker'], values: Values): Schemas['LinkBrokerA
     label: values.label,
     credentials: Object.fromEntries(credentials),
     // The document says of settings only that they are an object: their shape is the broker's.
-    settings: settingsOf(values.settings) as Record<string, never>,
+    settings: settingsOf(broker.setting_fields, values.settings) as Record<string, never>,
   };
 }
 

@@ -13,6 +13,7 @@ import { Page } from '../../parts/page';
 import { Loading, Refusal } from '../../parts/state';
 import { EnvironmentBadge, StatusBadge } from '../../parts/values';
 import { When } from '../../parts/zone';
+import { Differences } from './differences';
 import { BothBooks } from './held';
 import { Money } from './money';
 import { Settings } from './settings';
@@ -55,6 +56,7 @@ export function AccountPage(): ReactNode {
     >
       {account.isError && <Refusal error={account.error} retry={() => void account.refetch()} />}
       <Connection account={data} key={data.id} />
+      {data.status.state === 'books_differ' && <Differences account={data} />}
       <Parts account={data} key={`parts ${data.id}`} />
     </Page>
   );

@@ -6,11 +6,14 @@ import { useNavigate } from '@tanstack/react-router';
 
 import { brokersQuery } from '../../api/accounts';
 import { Problem, type Schemas, api, got } from '../../api/client';
+import { changed } from '../../api/queries';
 import { settingErrors, settingText, settingsOf } from '../../format/settings';
 import { Confirm } from '../../parts/confirm';
+import { atFields } from '../../parts/form';
 import { Section } from '../../parts/section';
 import { Loading, Refusal } from '../../parts/state';
-import { SettingFields, type Texts, checkTexts, textsOf } from './fields';
+import { When } from '../../parts/zone';
+import { CredentialFields, SettingFields, type Texts, checkTexts, textsOf } from './fields';
 
 type Account = Schemas['BrokerAccount'];
 
@@ -24,6 +27,11 @@ export function Settings({ account, strategies }: { account: Account; strategies
       {broker !== undefined && (
         <Section title="Label and settings">
           <Editor account={account} broker={broker} />
+        </Section>
+      )}
+      {broker !== undefined && broker.credential_fields.length > 0 && (
+        <Section title="Credentials">
+          <Credentials account={account} broker={broker} />
         </Section>
       )}
       <Unlinking account={account} strategies={strategies} />
@@ -44,14 +52,14 @@ function Editor({ account, broker }: { account: Account; broker: Schemas['Broker
     mode: 'uncontrolled',
     initialValues: {
       label: account.label,
-      settings: textsOf(broker.setting_fields, (name) => settingText(written[name])),
+      settings: textsOf(broker.setting_fields, ({ name, kind }) => settingText(kind, written[name])),
     },
-    validate: ({ settings }) => checkTexts(settings),
+    validate: ({ settings }) => checkTexts(broker.setting_fields, settings),
   });
   const save = useMutation({
     mutationFn: ({ label, settings }: Values) => {
       // The document says of settings only that they are an object: their shape is the broker's.
-      const body = { label, settings: settingsOf(settings) as Record<string, never> };
+      const body = { label, settings: settingsOf(broker.setting_fields, settings) as Record<string, never> };
       return got(api.PATCH('/api/v1/broker-accounts/{id}', { params: { path: { id } }, body }));
     },
     onSuccess: () => queries.invalidateQueries({ queryKey: ['accounts'] }),
@@ -68,15 +76,57 @@ function Editor({ account, broker }: { account: Account; broker: Schemas['Broker
       <Stack>
         <TextInput key={form.key('label')} label="Label" maxLength={100} required {...form.getInputProps('label')} />
         {broker.setting_fields.length > 0 && <SettingFields fields={broker.setting_fields} form={form} />}
-        {broker.credential_fields.length > 0 && (
-          <Text size="sm">Credentials are never shown. To use others, unlink the account and connect it again.</Text>
-        )}
         {save.error !== null && <Refusal error={save.error} />}
         <Group>
           <Button loading={save.isPending} type="submit">
             Save
           </Button>
           {save.isSuccess && <Text role="status">Saved.</Text>}
+        </Group>
+      </Stack>
+    </form>
+  );
+}
+
+/** Other credentials in place of those it has, which are never shown. The account connects anew with them. */
+function Credentials({ account: { id, credentials_set_at: setAt }, broker }: { account: Account; broker: Schemas['Broker'] }) {
+  const form = useForm<{ credentials: Texts }>({
+    mode: 'uncontrolled',
+    initialValues: { credentials: textsOf(broker.credential_fields, () => '') },
+  });
+  const replace = useMutation({
+    // Credentials are forgotten with the form.
+    gcTime: 0,
+    mutationFn: ({ credentials }: { credentials: Texts }) => {
+      const given = Object.entries(credentials).filter(([, secret]) => secret !== '');
+      const body = { credentials: Object.fromEntries(given) };
+      return got(api.PATCH('/api/v1/broker-accounts/{id}', { params: { path: { id } }, body }));
+    },
+    onError: atFields(form),
+    onSuccess: () => {
+      form.reset();
+      changed('accounts');
+    },
+  });
+  return (
+    <form
+      autoComplete="off"
+      onSubmit={form.onSubmit((values) => {
+        replace.mutate(values);
+      })}
+    >
+      <Stack>
+        <Text size="sm">
+          {setAt == null ? 'None are set.' : <>Set <When at={setAt} />. They are sealed, and never shown again.</>} What you
+          enter here takes their place as a whole, and the account connects anew.
+        </Text>
+        <CredentialFields fields={broker.credential_fields} form={form} />
+        {replace.error !== null && <Refusal error={replace.error} />}
+        <Group>
+          <Button loading={replace.isPending} type="submit">
+            Replace the credentials
+          </Button>
+          {replace.isSuccess && <Text role="status">Replaced.</Text>}
         </Group>
       </Stack>
     </form>

@@ -46,7 +46,7 @@ export function StrategyStep({ account, webhook, done }: StrategyStepProps) {
         </Text>
         <TextInput key={form.key('name')} label="Name" required {...form.getInputProps('name')} />
         <Group align="flex-start" grow>
-          <SymbolSearch broker={account.broker} key={form.key('symbol')} required {...form.getInputProps('symbol')} />
+          <SymbolSearch account={account.id} key={form.key('symbol')} required {...form.getInputProps('symbol')} />
           <TextInput
             description="How much one entry trades"
             inputMode="decimal"

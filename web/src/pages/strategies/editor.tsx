@@ -115,7 +115,7 @@ function Place({ accounts, form }: { accounts: readonly Schemas['BrokerAccount']
       </div>
       <div>
         <SymbolSearch
-          broker={account?.broker ?? 'paper'}
+          account={account?.id}
           key={form.key('symbol')}
           required
           {...form.getInputProps('symbol')}

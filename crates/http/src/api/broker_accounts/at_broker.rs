@@ -95,6 +95,8 @@ impl From<Balance> for BalanceView {
 }
 
 /// Whether an account's connection works now
+///
+/// A connection that is down is tried at once, for up to 15 seconds.
 #[utoipa::path(
     post,
     path = "/broker-accounts/{id}/test-connection",
@@ -107,9 +109,11 @@ async fn test_connection(
     State(state): State<AppState>,
     PathId(id): PathId,
 ) -> ApiResult<Json<ConnectionTest>> {
-    let broker = match connection(&state, &current, id).await? {
-        Ok(broker) => broker,
-        Err(detail) => return Ok(Json(ConnectionTest { ok: false, detail })),
+    let account = state.store.broker_account(current.user.id, BrokerAccountId(id)).await?;
+    let Some(broker) = state.engine.broker_now(account.id).await else {
+        let status = state.engine.account_status(account.id);
+        let detail = status.detail.unwrap_or_else(|| format!("the account is {}", status.state));
+        return Ok(Json(ConnectionTest { ok: false, detail }));
     };
     Ok(Json(match ask(broker.balance()).await {
         Ok(balance) => {

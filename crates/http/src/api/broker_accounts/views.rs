@@ -27,6 +27,9 @@ pub struct BrokerAccountView {
     settings: Value,
     /// How its connection and books stand.
     status: AccountStatusView,
+    /// When its credentials were last set; null where it has none. The credentials themselves are never shown.
+    #[schema(format = DateTime)]
+    credentials_set_at: Option<String>,
     /// When it was linked.
     #[schema(format = DateTime)]
     created_at: String,
@@ -42,6 +45,7 @@ impl BrokerAccountView {
             label: account.label,
             settings: account.settings,
             status: state.engine.account_status(account.id).into(),
+            credentials_set_at: optional_time(account.credentials_set_at),
             created_at: account.created_at.to_rfc3339(),
         }
     }

@@ -6,16 +6,17 @@ use atomik_ports::{Page, PageRequest, StoreError};
 use sqlx::sqlite::SqliteConnection;
 
 use super::obey_limit;
-use crate::sqlite::SqliteStore;
+use crate::seal::{Row, Seal};
 use crate::sqlite::columns::Columns;
 use crate::sqlite::faults::{fault, fault_or_missing};
 use crate::sqlite::history::{below, paged, rows_wanted};
 use crate::sqlite::rows::read_all;
+use crate::sqlite::{SqliteStore, custody};
 
 /// What reads a [`BrokerAccount`].
 macro_rules! account_columns {
     () => {
-        "id, user_id, broker, environment, label, settings, created_at"
+        "id, user_id, broker, environment, label, settings, credentials_set_at, created_at"
     };
 }
 pub(super) use account_columns;
@@ -28,6 +29,7 @@ pub(super) fn read_account(columns: &mut Columns<'_>) -> Result<BrokerAccount, S
         environment: columns.word()?,
         label: columns.get()?,
         settings: columns.word_by(|text| serde_json::from_str(text).ok())?,
+        credentials_set_at: columns.optional_time()?,
         created_at: columns.time()?,
     })
 }
@@ -38,20 +40,21 @@ pub(super) async fn create(
     limit: Option<u32>,
 ) -> Result<BrokerAccount, StoreError> {
     let mut work = store.write().await?;
-    let made = insert(work.connection(), new, limit).await;
+    let made = insert(work.connection(), store.seal.as_ref(), new, limit).await;
     work.finish(made).await
 }
 
 async fn insert(
     connection: &mut SqliteConnection,
+    seal: Option<&Seal>,
     new: NewBrokerAccount,
     limit: Option<u32>,
 ) -> Result<BrokerAccount, StoreError> {
     let linked = "SELECT count(*) FROM broker_accounts WHERE user_id = ?1 AND NOT deleted";
     obey_limit(connection, linked, new.user_id, limit).await?;
     let id = sqlx::query(
-        "INSERT INTO broker_accounts (user_id, broker, environment, label, settings, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO broker_accounts (user_id, broker, environment, label, settings, created_at, credentials_set_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )
     .bind(new.user_id.0)
     .bind(new.broker.0)
@@ -59,11 +62,14 @@ async fn insert(
     .bind(new.label)
     .bind(new.settings.to_string())
     .bind(new.created_at.0)
+    .bind((!new.credentials.is_empty()).then_some(new.created_at.0))
     .execute(&mut *connection)
     .await
     .map_err(fault)?
     .last_insert_rowid();
-    find(connection, new.user_id, BrokerAccountId(id)).await
+    let row = Row { user_id: new.user_id, account_id: BrokerAccountId(id) };
+    custody::keep(connection, seal, row, &new.credentials).await?;
+    find(connection, new.user_id, row.account_id).await
 }
 
 async fn find(
@@ -117,12 +123,13 @@ pub(super) async fn update(
     patch: BrokerAccountPatch,
 ) -> Result<BrokerAccount, StoreError> {
     let mut work = store.write().await?;
-    let changed = apply(work.connection(), user_id, id, patch).await;
+    let changed = apply(work.connection(), store.seal.as_ref(), user_id, id, patch).await;
     work.finish(changed).await
 }
 
 async fn apply(
     connection: &mut SqliteConnection,
+    seal: Option<&Seal>,
     user_id: UserId,
     id: BrokerAccountId,
     patch: BrokerAccountPatch,
@@ -130,13 +137,20 @@ async fn apply(
     let mut account = find(connection, user_id, id).await?;
     account.label = patch.label.unwrap_or(account.label);
     account.settings = patch.settings.unwrap_or(account.settings);
-    sqlx::query("UPDATE broker_accounts SET label = ?2, settings = ?3 WHERE id = ?1")
-        .bind(id.0)
-        .bind(account.label.clone())
-        .bind(account.settings.to_string())
-        .execute(connection)
-        .await
-        .map_err(fault)?;
+    if let Some((credentials, at)) = &patch.credentials {
+        custody::keep(connection, seal, Row { user_id, account_id: id }, credentials).await?;
+        account.credentials_set_at = (!credentials.is_empty()).then_some(*at);
+    }
+    sqlx::query(
+        "UPDATE broker_accounts SET label = ?2, settings = ?3, credentials_set_at = ?4 WHERE id = ?1",
+    )
+    .bind(id.0)
+    .bind(account.label.clone())
+    .bind(account.settings.to_string())
+    .bind(account.credentials_set_at.map(|at| at.0))
+    .execute(connection)
+    .await
+    .map_err(fault)?;
     Ok(account)
 }
 
@@ -171,6 +185,7 @@ async fn mark_unlinked(
             "the account has orders that are not final; wait for them or flatten the account first",
         ));
     }
+    custody::forget(connection, id).await?;
     sqlx::query("UPDATE broker_accounts SET deleted = 1 WHERE id = ?1")
         .bind(id.0)
         .execute(&mut *connection)

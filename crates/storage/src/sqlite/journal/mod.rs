@@ -165,7 +165,7 @@ impl Batch {
         first: Option<SignalId>,
         at: UnixMicros,
     ) {
-        if signal.source == SignalSource::Flatten {
+        if signal.source != SignalSource::Alert {
             return; // no request made it, so there is no delivery
         }
         self.deliveries.push(DeliveryRow {
