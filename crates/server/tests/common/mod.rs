@@ -82,6 +82,12 @@ impl Server {
         Self { child, address }
     }
 
+    /// Kills it at once, as a power cut does, and waits until it is gone.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
