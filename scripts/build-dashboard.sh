@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
-# Writes web/dist, which the next build of the program embeds, unless it is newer than all that it is made of.
+# Writes web/dist, which the next build of the program embeds, unless it was made of just these sources.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/install-dashboard.sh
 
 cd web
-built=dist/index.html
-if [ -f "$built" ] && [ -z "$(find . \( -name node_modules -o -name dist -o -name e2e \) -prune -o -type f -newer "$built" -print -quit)" ]; then
+# Every source by its name and content, so that one that is gone shows too, and the page that came of them.
+made_of() {
+    find . \( -name node_modules -o -name dist -o -name e2e \) -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 cksum
+    cksum dist/index.html
+}
+# Not in dist: everything there is embedded.
+record=node_modules/.built
+if [ -f dist/index.html ] && [ -f "$record" ] && [ "$(made_of)" = "$(cat "$record")" ]; then
     exit 0
 fi
 npm run --silent build
-# The clock of the page that was copied is its source's: now it is the build's.
-touch "$built"
+made_of >"$record"

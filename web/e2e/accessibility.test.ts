@@ -33,9 +33,13 @@ test('every route is looked at', () => {
   expect(Object.keys(PLACES).sort()).toEqual(routes().sort());
 });
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  test(`no page has an axe violation when it is ${colorScheme}`, { timeout: 180_000 }, async () => {
-    const page = await stage.open('/sign-in', { colorScheme });
+for (const [colorScheme, width] of [
+  ['light', 1280],
+  ['dark', 1280],
+  ['light', 390],
+] as const) {
+  test(`no page has an axe violation when it is ${colorScheme} and ${width} wide`, { timeout: 180_000 }, async () => {
+    const page = await stage.open('/sign-in', { colorScheme, viewport: { width, height: 900 } });
     const found: Record<string, string[]> = {};
     const look = async (name: string) => {
       await settled(page);

@@ -3,9 +3,9 @@ import type { Locator, Page } from 'playwright-core';
 
 import { CREDENTIALS } from './owner';
 
-async function enterCredentials(page: Page, button: string): Promise<void> {
-  await page.getByRole('textbox', { name: 'Email' }).fill(CREDENTIALS.email);
-  await page.getByLabel(/^Password/).fill(CREDENTIALS.password);
+export async function enterCredentials(page: Page, button: string, credentials = CREDENTIALS): Promise<void> {
+  await page.getByRole('textbox', { name: 'Email' }).fill(credentials.email);
+  await page.getByLabel(/^Password/).fill(credentials.password);
   await page.getByRole('button', { name: button, exact: true }).and(page.locator('[type=submit]')).click();
 }
 
@@ -16,7 +16,7 @@ export async function register(page: Page): Promise<void> {
   await page.waitForURL('**/start');
 }
 
-/** Ends on the overview. */
+/** On the sign-in page itself. Ends on the overview. */
 export async function logIn(page: Page): Promise<void> {
   await page.getByRole('heading', { name: 'Log in' }).waitFor();
   await enterCredentials(page, 'Log in');

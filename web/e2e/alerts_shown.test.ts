@@ -55,6 +55,23 @@ test('a signal appears in the log and as a fill', async () => {
   await positions.getByText('No position is open').waitFor();
 });
 
+test('a page that nobody looks at stops listening, and makes up for it', async () => {
+  const webhook = await another('Hidden');
+  const page = await watching(`/webhooks/${webhook.id}`);
+  const turn = (hidden: boolean) =>
+    page.evaluate((away) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, value: away });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+  const sign = page.locator('.stream');
+  await turn(true);
+  await expect.poll(() => sign.textContent()).toBe('Connecting …');
+  expect((await sendAlert(webhook.url, '{"action": "BUY"}')).status).toBe(202);
+  await turn(false);
+  await answered(page, 202).waitFor();
+  await live(page);
+});
+
 test('what is no JSON is refused with a reason, as TradingView would send it', async () => {
   const webhook = await another('Malformed');
   const page = await watching(`/webhooks/${webhook.id}`);

@@ -43,6 +43,13 @@ test('what the server refuses is said at its field, and the rest stays as typed'
   const words = form.locator((said ?? '').split(' ').map((id) => `[id="${id}"]`).join(', '));
   expect(await words.allTextContents()).toContain('must not be empty');
   expect(await form.getByRole('textbox', { name: 'Description' }).inputValue()).toBe('Breakouts on the hour');
+
+  const opening = page.waitForEvent('popup');
+  await form.getByRole('link', { name: /^What this means/ }).click();
+  const help = await opening;
+  await help.getByRole('heading', { level: 1 }).waitFor();
+  expect(new URL(help.url()).pathname).toBe('/help/invalid_request');
+  expect(await form.getByRole('textbox', { name: 'Description' }).inputValue()).toBe('Breakouts on the hour');
 });
 
 test('without a network, what was fetched stays, what was typed stays, and trying again works', async () => {

@@ -62,3 +62,28 @@ test('a dialog keeps the focus, and Escape closes it', async () => {
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'detached' });
 });
+
+test('a symbol is found by the keyboard, and what is named as reached is there', async () => {
+  const page = await stage.open('/sign-in');
+  await logIn(page);
+  await page.goto('/start');
+  await page.getByRole('button', { name: 'Make the paper account' }).click();
+  await page.getByRole('button', { name: 'Make the webhook' }).click();
+  const symbol = page.getByRole('combobox', { name: 'Symbol' });
+  const reached = () => symbol.getAttribute('aria-activedescendant');
+  await symbol.fill('E');
+  await page.getByRole('option', { name: /^ES / }).waitFor();
+  await page.keyboard.press('ArrowDown');
+  await expect.poll(reached).not.toBeNull();
+  expect(await page.locator(`[id="${await reached()}"]`).getAttribute('data-combobox-selected')).toBe('true');
+
+  await page.keyboard.type('URUSD');
+  await expect.poll(reached).toBeNull();
+  await symbol.fill('AAPL');
+  await page.getByRole('option', { name: /^AAPL / }).waitFor();
+  await page.keyboard.press('ArrowDown');
+  await expect.poll(reached).not.toBeNull();
+  expect(await page.locator(`[id="${await reached()}"]`).textContent()).toContain('AAPL');
+  await page.keyboard.press('Enter');
+  expect(await symbol.inputValue()).toBe('AAPL');
+});

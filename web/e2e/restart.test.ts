@@ -10,7 +10,7 @@ const stage = setStage();
 test('a restart during use is said, survived, and made up for', async () => {
   const { program } = stage;
   const { webhook } = await desk(await registered(program.url));
-  const page = await stage.open('/signals');
+  const page = await stage.open('/sign-in');
   await logIn(page);
   await page.goto('/signals');
   const sign = page.locator('.stream');

@@ -62,6 +62,32 @@ test('a secret is shown once and never again', async () => {
   expect(addresses.join('\n')).not.toContain(secret);
 });
 
+/** Whether a text is anywhere in the memory of the page's scripts, once what nobody needs is thrown away. */
+async function isInMemory(page: Page, text: string): Promise<boolean> {
+  const devtools = await page.context().newCDPSession(page);
+  let snapshot = '';
+  devtools.on('HeapProfiler.addHeapSnapshotChunk', ({ chunk }) => (snapshot += chunk));
+  await devtools.send('HeapProfiler.collectGarbage');
+  await devtools.send('HeapProfiler.takeHeapSnapshot');
+  await devtools.detach();
+  return snapshot.includes(text);
+}
+
+test('the secret of a rotation goes with its page', async () => {
+  const page = await stage.open('/sign-in');
+  await logIn(page);
+  await page.goto('/webhooks/1?tab=edit');
+  await page.getByRole('button', { name: 'Rotate secret' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Make another secret' }).click();
+  const secret = await shown(page, 'Secret');
+  expect(secret.length).toBeGreaterThanOrEqual(20);
+  expect(await isInMemory(page, secret), 'it is shown now, or this test looks in the wrong places').toBe(true);
+  await navigate(page, 'Overview');
+  await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
+  expect(await kept(page)).not.toContain(secret);
+  await expect.poll(() => isInMemory(page, secret)).toBe(false);
+});
+
 test('the secret of the first run goes with its page', async () => {
   const page = await stage.open('/sign-in');
   await logIn(page);
@@ -76,6 +102,7 @@ test('the secret of the first run goes with its page', async () => {
   await page.getByRole('link', { name: 'To the overview' }).click();
   await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
   expect(await kept(page)).not.toContain(secret);
+  await expect.poll(() => isInMemory(page, secret)).toBe(false);
   await page.goBack();
   await page.getByRole('heading', { name: 'Start', level: 1 }).waitFor();
   expect(await kept(page)).not.toContain(secret);
@@ -83,9 +110,9 @@ test('the secret of the first run goes with its page', async () => {
 
 test('a password and an API key are not kept either', async () => {
   const page = await stage.open('/sign-in');
-  
   await logIn(page);
   expect(await kept(page)).not.toContain(CREDENTIALS.password);
+  await expect.poll(() => isInMemory(page, CREDENTIALS.password)).toBe(false);
   await navigate(page, 'Settings');
   await page.getByRole('textbox', { name: 'Name of a new key' }).fill('ci');
   await page.getByRole('button', { name: 'Make a key' }).click();

@@ -24,9 +24,14 @@ function nameOf(path: string): string {
   return path.replace(/\?\w+=/, '-').replaceAll('/', '-').replace(/^-/, '') || 'overview';
 }
 
-/** By how many pixels the page is wider than its window. */
+/** By how many pixels the page is wider than its window, or a table of it than its place. */
 function overhang(page: Page): Promise<number> {
-  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  return page.evaluate(() => {
+    const places = [document.documentElement, ...document.querySelectorAll('.rows .mantine-ScrollArea-viewport')];
+    // A wide screen has room to scroll a table in.
+    const looked = innerWidth < 768 ? places : places.slice(0, 1);
+    return Math.max(...looked.map((place) => place.scrollWidth - place.clientWidth));
+  });
 }
 
 for (const colorScheme of ['light', 'dark'] as const) {

@@ -1,19 +1,21 @@
-//! Samples what connected accounts are worth, for the equity curve. Beside the lanes, and never in their way.
+//! Samples what connected accounts are worth, for the equity curve. Beside the lanes, and never in their way; and an account
+//! whose venue is slow to answer delays no other.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use atomik_domain::{BrokerAccount, BrokerAccountId, UnixMicros};
+use atomik_domain::{BrokerAccountId, UnixMicros};
 use atomik_ports::overview::EquitySample;
-use futures::StreamExt;
+use atomik_ports::{Broker, Clock};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::TryRecvError;
+use tokio::task::JoinSet;
 
 use crate::engine::Engine;
 use crate::events::{Event, EventBody};
 
-/// How often it is looked whose turn it is.
+/// How often it is looked who has answered, and whose turn it is.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long after the last question an account is asked again, in microseconds.
 const PACE_US: i64 = 60 * UnixMicros::SECOND;
@@ -21,7 +23,7 @@ const PACE_US: i64 = 60 * UnixMicros::SECOND;
 const PACE_AFTER_CHANGE_US: i64 = 10 * UnixMicros::SECOND;
 /// A balance that stays as it is is recorded again after so many microseconds.
 const UNCHANGED_KEPT_US: i64 = 3_600 * UnixMicros::SECOND;
-/// How long a venue may take to answer.
+/// How long a venue may take to answer; shorter than any pace, so that no account is asked twice at once.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many accounts are asked at the same time.
 const AT_ONCE: usize = 16;
@@ -53,13 +55,16 @@ impl Known {
 
 /// Keeps asking. Ends with the engine.
 pub fn start(engine: &Arc<Engine>) {
-    let sampler = Sampler { events: engine.work().events.watch(), accounts: HashMap::new() };
+    let sampler =
+        Sampler { events: engine.work().events.watch(), accounts: HashMap::new(), questions: JoinSet::new() };
     tokio::spawn(sampler.run(Arc::downgrade(engine)));
 }
 
 struct Sampler {
     events: broadcast::Receiver<Arc<Event>>,
     accounts: HashMap<BrokerAccountId, Known>,
+    /// What is being asked, [`AT_ONCE`] at most. Each ends within [`PATIENCE`], and with the sampler.
+    questions: JoinSet<Option<EquitySample>>,
 }
 
 impl Sampler {
@@ -74,24 +79,48 @@ impl Sampler {
         }
     }
 
+    /// Records what was answered since the last look, and asks whose turn it is. Waits for no venue.
     async fn look(&mut self, engine: &Engine) {
+        let tick = engine.work().ticks.now();
+        self.note_changes();
+        let answered = self.answered();
+        self.record(engine, tick, answered).await;
+        self.ask(engine, tick);
+    }
+
+    fn answered(&mut self) -> Vec<EquitySample> {
+        let mut samples = Vec::new();
+        while let Some(ended) = self.questions.try_join_next() {
+            match ended {
+                // What was unlinked meanwhile is not known any more.
+                Ok(sample) => {
+                    samples.extend(sample.filter(|of| self.accounts.contains_key(&of.broker_account_id)));
+                }
+                Err(error) => tracing::warn!(%error, "asking for an account's balance broke off"),
+            }
+        }
+        samples
+    }
+
+    /// Begins with those that were asked longest ago: where more are due than are asked at once, all have their turn.
+    fn ask(&mut self, engine: &Engine, tick: i64) {
         let linked = engine.work().registry.broker_accounts();
         self.accounts.retain(|id, _| linked.iter().any(|account| account.id == *id));
-        self.note_changes();
-        let tick = engine.work().ticks.now();
-        let due = linked.into_iter().filter(|account| {
-            let known = self.accounts.entry(account.id).or_default();
-            known.is_due(tick) && engine.broker(account.id).is_some()
-        });
-        let due: Vec<_> = due.collect();
-        for account in &due {
-            let known = self.accounts.entry(account.id).or_default();
+        let mut due: Vec<_> = linked
+            .iter()
+            .filter_map(|account| {
+                let known = self.accounts.entry(account.id).or_default();
+                let broker = known.is_due(tick).then(|| engine.broker(account.id))??;
+                Some((known.asked, account.id, broker))
+            })
+            .collect();
+        due.sort_by_key(|(asked, id, _)| (*asked, *id));
+        for (_, id, broker) in due.into_iter().take(AT_ONCE.saturating_sub(self.questions.len())) {
+            let known = self.accounts.entry(id).or_default();
             (known.asked, known.changed) = (Some(tick), false);
+            let clock = Arc::clone(&engine.work().clock);
+            self.questions.spawn(sample(id, broker, clock));
         }
-        let asked =
-            futures::stream::iter(due).map(|account| sample(engine, account)).buffer_unordered(AT_ONCE);
-        let samples: Vec<_> = asked.filter_map(std::future::ready).collect().await;
-        self.record(engine, tick, samples).await;
     }
 
     /// Takes in whose positions have changed. Where events were missed, anybody's may have.
@@ -130,23 +159,26 @@ impl Sampler {
 }
 
 /// What an account is worth; `None` where its venue does not say.
-async fn sample(engine: &Engine, account: Arc<BrokerAccount>) -> Option<EquitySample> {
-    let broker = engine.broker(account.id)?;
+async fn sample(
+    account: BrokerAccountId,
+    broker: Arc<dyn Broker>,
+    clock: Arc<dyn Clock>,
+) -> Option<EquitySample> {
     match tokio::time::timeout(PATIENCE, broker.balance()).await {
         Ok(Ok(balance)) => Some(EquitySample {
-            broker_account_id: account.id,
-            at: engine.now(),
+            broker_account_id: account,
+            at: clock.now(),
             currency: balance.currency,
             cash: balance.cash,
             equity: balance.equity,
             simulated: balance.simulated,
         }),
         Ok(Err(error)) => {
-            tracing::debug!(account = %account.id, %error, "an account's balance was not given");
+            tracing::debug!(%account, %error, "an account's balance was not given");
             None
         }
         Err(_) => {
-            tracing::debug!(account = %account.id, "an account's balance was not given in time");
+            tracing::debug!(%account, "an account's balance was not given in time");
             None
         }
     }

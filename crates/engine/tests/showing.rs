@@ -1,6 +1,6 @@
 //! What the engine gathers for people to look at: what accounts are worth, and prices of what is held.
 
-#![allow(clippy::unwrap_used)] // clippy sees only #[test] functions as tests
+#![allow(clippy::unwrap_used, clippy::panic)] // clippy sees only #[test] functions as tests
 
 mod house;
 
@@ -141,6 +141,26 @@ async fn a_venue_that_fails_or_says_nothing_keeps_no_other_from_being_sampled() 
     *venue.ignored.lock().unwrap() = None;
     pass(&house, 61).await;
     until("both are", async || recorded(&house).await == [100, 100]).await;
+}
+
+#[tokio::test]
+async fn a_venue_that_says_nothing_delays_no_other_sample() {
+    let (house, venue) = house().await;
+    *venue.ignored.lock().unwrap() = Some(house.tenant.account.id);
+    let other = builders::new_account(house.tenant.user.id, "other");
+    let other = house.store.create_broker_account(other, None).await.unwrap().id;
+    house.engine.refresh().await.unwrap();
+    until("it is connected", async || house.engine.broker(other).is_some()).await;
+    // More than once, where this machine is so slow that the first is given up meanwhile.
+    for dollars in 100..110 {
+        worth(&venue, dollars);
+        pass(&house, 61).await;
+        until("the other is sampled", async || recorded(&house).await.contains(&dollars)).await;
+        if venue.balances_awaited.load(Ordering::SeqCst) > 0 {
+            return;
+        }
+    }
+    panic!("it was never sampled while the first was still asked");
 }
 
 fn key(account: BrokerAccountId, name: &str) -> LaneKey {

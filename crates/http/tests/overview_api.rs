@@ -111,6 +111,22 @@ async fn the_overview_says_what_needs_a_look() {
 }
 
 #[tokio::test]
+async fn the_overview_says_when_more_needs_a_look_than_it_shows() {
+    let (app, trader) = app_and_trader().await;
+    for n in 0..51 {
+        let webhook = trader.webhook(&format!("webhook {n}")).await;
+        refused(&app, &webhook).await;
+        if n < 49 {
+            continue;
+        }
+        let seen = |overview: &Value| overview["deliveries"]["refused"] == n + 1;
+        let overview = trader.wait_for("/api/v1/overview", seen).await;
+        assert_eq!(overview["attention"].as_array().unwrap().len(), 50);
+        assert_eq!(overview["attention_truncated"], n == 50);
+    }
+}
+
+#[tokio::test]
 async fn equity_is_sampled_and_ones_own() {
     let (app, trader) = app_and_trader().await;
     let account = trader.paper_account().await;

@@ -162,18 +162,19 @@ async fn rotation_without_overlap_ends_the_old_secret_at_once() {
     alert(&app, &rotated.body["url"], json!({"action": "BUY"})).await.expect(202);
 }
 
-/// Breaks every read of what came to webhooks, and nothing else.
-async fn forget_how_signals_are_found(app: &TestApp) {
+/// Changes the database behind the store's back.
+async fn tamper(app: &TestApp, sql: &'static str) {
     let file = app.data_dir.path().join(atomik_storage::sqlite::DATABASE_FILE);
     let mut connection = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
-    sqlx::query("DROP INDEX signals_by_webhook").execute(&mut connection).await.unwrap();
+    sqlx::query(sql).execute(&mut connection).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_secret_that_is_in_force_is_answered_whatever_cannot_be_read() {
     let (app, client) = app_and_trader().await;
     let made = client.webhook("one").await;
-    forget_how_signals_are_found(&app).await;
+    // Breaks every read of what came to webhooks, and nothing else.
+    tamper(&app, "DROP INDEX signals_by_webhook").await;
     let path = format!("/api/v1/webhooks/{}", made["id"]);
     client.send(Method::GET, &path, None).await.expect(503);
 
@@ -183,6 +184,22 @@ async fn a_secret_that_is_in_force_is_answered_whatever_cannot_be_read() {
 
     client.send(Method::POST, &format!("{path}/rotate-secret"), None).await.expect(503);
     alert(&app, &made["url"], json!({"action": "BUY"})).await.expect(202);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_in_force_is_answered_though_the_receiver_cannot_read_it_yet() {
+    let (app, client) = app_and_trader().await;
+    let made = client.webhook("one").await;
+    // Breaks reading what changed, and nothing else.
+    tamper(&app, "ALTER TABLE halts RENAME TO lost").await;
+    let second = client.webhook("two").await;
+    let path = format!("/api/v1/webhooks/{}/rotate-secret", made["id"]);
+    let rotated = client.send(Method::POST, &path, None).await.expect(200).body;
+    tamper(&app, "ALTER TABLE lost RENAME TO halts").await;
+    app.state.engine.refresh().await.unwrap();
+    for url in [&second["url"], &rotated["url"]] {
+        alert(&app, url, json!({"action": "BUY"})).await.expect(202);
+    }
 }
 
 #[tokio::test]

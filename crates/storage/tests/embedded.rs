@@ -4,6 +4,7 @@
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use atomik_domain::{Code, OutcomeStatus, SignalId, StrategyId};
@@ -405,6 +406,31 @@ async fn of_too_many_deliveries_the_newest_are_counted_whichever_webhook_they_ca
     let counts: Vec<_> = happened.others.iter().map(|group| (group.webhook_id, group.count)).collect();
     assert_eq!(counts, [(quiet.id, 10), (alice.webhook.id, 99_990)]);
     assert!(happened.truncated);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_counted_is_of_one_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(dir.path(), START).await.unwrap());
+    let alice = tenant(&*store, "alice").await.unwrap();
+    let (writer, trader) = (Arc::clone(&store), alice.clone());
+    let writing = tokio::spawn(async move {
+        for _ in 0..400 {
+            // Both or neither.
+            let refusal = Entry::Refusal(Box::new(refusal(&trader, 401, Code::InvalidSecret)));
+            let pair = vec![Entry::Signal(Box::new(signal(&trader))), refusal];
+            writer.commit(pair, START).await.unwrap();
+        }
+    });
+    let mut written = false;
+    while !written {
+        written = writing.is_finished();
+        let happened = store.happened(alice.user.id, START).await.unwrap();
+        assert_eq!(happened.others.iter().map(|group| group.count).sum::<u64>(), happened.accepted);
+        let activity = store.webhook_activity(alice.user.id, &[alice.webhook.id], START).await.unwrap();
+        assert_eq!(activity[0].accepted, activity[0].refused);
+    }
+    writing.await.unwrap();
 }
 
 #[tokio::test]

@@ -2,10 +2,11 @@
 import { queryOptions } from '@tanstack/react-query';
 
 import { api, got } from './client';
+import { firstPages } from './pages';
 
 export const accountsQuery = queryOptions({
   queryKey: ['accounts'],
-  queryFn: () => got(api.GET('/api/v1/broker-accounts', { params: { query: { limit: 200 } } })),
+  queryFn: () => firstPages((query) => got(api.GET('/api/v1/broker-accounts', { params: { query } }))),
 });
 
 export const accountQuery = (id: number) =>
@@ -18,8 +19,8 @@ export const accountQuery = (id: number) =>
 export const balanceQuery = (id: number) =>
   queryOptions({
     queryKey: ['accounts', id, 'balance'],
-    // What is open moves it without an event.
-    refetchInterval: 15_000,
+    // What is open moves it without an event; and no event asks for it, because each question goes to the broker.
+    refetchInterval: 5_000,
     queryFn: () => got(api.GET('/api/v1/broker-accounts/{id}/balance', { params: { path: { id } } })),
   });
 

@@ -5,43 +5,50 @@ import { useEffect, useState } from 'react';
 
 export type StreamState = 'connecting' | 'live' | 'reconnecting';
 
-/** Which queries show what an event tells of, by the first part of their keys. */
-const SHOWN_BY: Readonly<Record<string, readonly string[]>> = {
-  delivery: ['webhooks', 'deliveries'],
-  signal: ['signals'],
-  order: ['orders', 'signals'],
-  fill: ['fills', 'signals'],
-  position: ['positions', 'strategies', 'accounts'],
-  account: ['accounts'],
+type Key = readonly string[];
+
+/** Which queries show what an event tells of, by what their keys begin with. */
+const SHOWN_BY: Readonly<Record<string, readonly Key[]>> = {
+  delivery: [['webhooks'], ['deliveries']],
+  signal: [['signals']],
+  order: [['orders'], ['signals']],
+  fill: [['fills'], ['signals']],
+  position: [['positions'], ['strategies', 'one']],
+  account: [['accounts']],
 };
 
 /** Events come by the thousand in a burst; lists load again at most this often. In milliseconds. */
 const PACE = 250;
 
 /** Gathers what happened, and makes it load again at once, then at the pace. */
-function gathering(queries: QueryClient) {
-  const waiting = new Set<string>();
+export function gathering(queries: QueryClient) {
+  const waiting = new Map<string, Key>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const load = () => {
     if (waiting.size === 0) {
       timer = undefined;
       return;
     }
-    for (const key of waiting) {
+    for (const [name, key] of waiting) {
       // An answer that is on its way may be older than the event: it is asked for again once it is here.
-      if (queries.isFetching({ queryKey: [key] }) === 0) {
-        waiting.delete(key);
-        void queries.invalidateQueries({ queryKey: [key] });
+      if (queries.isFetching({ queryKey: key }) === 0) {
+        waiting.delete(name);
+        void queries.invalidateQueries({ queryKey: key });
       }
     }
     timer = setTimeout(load, PACE);
   };
   return {
-    happened(keys: readonly string[]) {
+    happened(keys: readonly Key[]) {
       for (const key of keys) {
-        waiting.add(key);
+        waiting.set(key.join(), key);
       }
       timer ??= setTimeout(load, 0);
+    },
+    /** What happened is not known. */
+    missed() {
+      const known = queries.getQueryCache().getAll().map(({ queryKey: [resource] }) => [String(resource)]);
+      this.happened(known);
     },
     stop() {
       clearTimeout(timer);
@@ -55,11 +62,14 @@ export function useEvents(): StreamState {
   const [state, setState] = useState<StreamState>('connecting');
   useEffect(() => {
     const lists = gathering(queries);
+    const missed = () => {
+      lists.missed();
+    };
     const listen = () => {
       const stream = new EventSource('/api/v1/events');
       stream.onopen = () => {
         // What happened before anybody listened is loaded again: a page's first answers may be older, too.
-        void queries.invalidateQueries();
+        missed();
         setState('live');
       };
       stream.onerror = () => {
@@ -70,9 +80,7 @@ export function useEvents(): StreamState {
           lists.happened(keys);
         });
       }
-      stream.addEventListener('missed', () => {
-        void queries.invalidateQueries();
-      });
+      stream.addEventListener('missed', missed);
       return stream;
     };
     // A browser opens six connections to a server and no more: a page that nobody looks at leaves its own to others.

@@ -6,14 +6,15 @@ import { meQuery } from './session';
 
 /**
  * A refusal is an answer: asking again does not change it. Without a network a request fails at once: none is kept back
- * to be sent when the network returns, because an order is not to leave when nobody expects it any more.
+ * to be sent when the network returns, because an order is not to leave when nobody expects it any more. What was written
+ * with, and what came back, holds passwords and secrets: it goes with the page that wrote.
  */
 export const queries: QueryClient = new QueryClient({
   queryCache: new QueryCache({ onError: noteSignOut }),
   mutationCache: new MutationCache({ onError: noteSignOut }),
   defaultOptions: {
     queries: { retry: false, staleTime: 1_000, networkMode: 'always', refetchOnReconnect: true },
-    mutations: { networkMode: 'always' },
+    mutations: { networkMode: 'always', gcTime: 0 },
   },
 });
 

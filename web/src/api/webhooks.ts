@@ -2,7 +2,9 @@
 import { queryOptions } from '@tanstack/react-query';
 
 import { api, got } from './client';
+import { firstPages } from './pages';
 
+/** The newest of them, with what came to them. */
 export const webhooksQuery = queryOptions({
   queryKey: ['webhooks'],
   queryFn: () => got(api.GET('/api/v1/webhooks', { params: { query: { limit: 200 } } })),
@@ -13,7 +15,7 @@ export const webhookNamesQuery = queryOptions({
   queryKey: ['webhook names'],
   staleTime: 60_000,
   queryFn: async () => {
-    const { items } = await got(api.GET('/api/v1/webhooks', { params: { query: { limit: 200 } } }));
+    const { items } = await firstPages((query) => got(api.GET('/api/v1/webhooks', { params: { query } })));
     return items.map(({ id, name }) => ({ id, name }));
   },
 });

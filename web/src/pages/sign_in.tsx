@@ -51,8 +51,6 @@ function CredentialsForm({ registers }: { registers: boolean }) {
   const [{ to }] = useSearchParts('to');
   const form = useForm<Credentials>({ mode: 'uncontrolled', initialValues: { email: '', password: '' } });
   const enter = useMutation({
-    // What is asked with holds the password: it goes with the page.
-    gcTime: 0,
     mutationFn: registers ? register : logIn,
     onSuccess: async () => {
       queries.removeQueries();

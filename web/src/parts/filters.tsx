@@ -26,13 +26,6 @@ export function Filters({ shown, statuses = [], search, change }: FiltersProps) 
   const choose = (parts: Change<Filter>) => {
     change({ ...parts, cursor: undefined });
   };
-  // The field is drawn anew where the address was changed by something else than typing in it.
-  const [typedSymbol, setTypedSymbol] = useState(search.symbol);
-  const typed = useDebouncedCallback((text: string) => {
-    const symbol = text.trim() || undefined;
-    setTypedSymbol(symbol);
-    choose({ symbol });
-  }, 300);
   const [opened, { toggle }] = useDisclosure();
   const has = (filter: Filter) => shown.includes(filter);
   const chosen = shown.some((filter) => search[filter] !== undefined);
@@ -46,18 +39,7 @@ export function Filters({ shown, statuses = [], search, change }: FiltersProps) 
         {has('webhook_id') && <OneWebhook choose={choose} value={search.webhook_id} />}
         {has('strategy_id') && <OneStrategy choose={choose} value={search.strategy_id} />}
         {has('broker_account_id') && <OneAccount choose={choose} value={search.broker_account_id} />}
-        {has('symbol') && (
-          <TextInput
-            defaultValue={search.symbol ?? ''}
-            key={search.symbol === typedSymbol ? 'typed' : `by address ${search.symbol}`}
-            label="Symbol"
-            onChange={(event) => {
-              typed(event.currentTarget.value);
-            }}
-            size="xs"
-            w={110}
-          />
-        )}
+        {has('symbol') && <SymbolField choose={choose} value={search.symbol} />}
         {has('status') && (
           <Choice
             all="Any status"
@@ -96,9 +78,12 @@ interface ChoiceProps {
 }
 
 function Choice({ label, all, choices, value, pick }: ChoiceProps) {
+  // What was chosen long ago may be deleted, or beyond what is listed: it is chosen all the same.
+  const isListed = value === undefined || choices.some((choice) => choice.value === value);
+  const unlisted = isListed ? [] : [{ value, label: `#${value}` }];
   return (
     <NativeSelect
-      data={[{ value: '', label: all }, ...choices]}
+      data={[{ value: '', label: all }, ...unlisted, ...choices]}
       label={label}
       onChange={(event) => {
         pick(event.currentTarget.value);
@@ -112,6 +97,38 @@ function Choice({ label, all, choices, value, pick }: ChoiceProps) {
 interface OneProps {
   value: string | undefined;
   choose: (parts: Change<Filter>) => void;
+}
+
+/** What is typed reaches the address a moment later. What changes the address otherwise, Back for example, is shown. */
+function SymbolField({ value, choose }: OneProps) {
+  const [text, setText] = useState(value ?? '');
+  const [known, setKnown] = useState(value);
+  const [sent, setSent] = useState(value);
+  const send = useDebouncedCallback((typed: string) => {
+    const symbol = typed.trim() || undefined;
+    setSent(symbol);
+    choose({ symbol });
+  }, 300);
+  if (value !== known) {
+    setKnown(value);
+    if (value !== sent) {
+      setSent(value);
+      setText(value ?? '');
+    }
+  }
+  return (
+    <TextInput
+      label="Symbol"
+      onBlur={send.flush}
+      onChange={(event) => {
+        setText(event.currentTarget.value);
+        send(event.currentTarget.value);
+      }}
+      size="xs"
+      value={text}
+      w={110}
+    />
+  );
 }
 
 function OneWebhook({ value, choose }: OneProps) {

@@ -9,6 +9,8 @@ export interface Column<Row> {
   head: string;
   /** Whether the cells are figures, which stand under each other. */
   figure?: boolean;
+  /** Whether it takes a line of its own where a row is too narrow for a line. */
+  wide?: boolean;
   /** The value of `sort` that orders by this column, and the one that reverses it. */
   sorts?: readonly [string, string];
   cell: (row: Row) => ReactNode;
@@ -70,23 +72,26 @@ export function List<Row>(props: ListProps<Row>) {
   );
 }
 
-/** A table of rows that are there already. */
+/**
+ * A table of rows that are there already. On a telephone each row is a block of named cells (tokens.css): the roles are said
+ * because a browser forgets them where a table is not laid out as one.
+ */
 export function Rows<Row>({ label, rows, columns, keyOf, minWidth = 700, sorting }: RowsProps<Row> & { rows: readonly Row[] }) {
   return (
-    <Table.ScrollContainer minWidth={minWidth}>
-      <Table aria-label={label} highlightOnHover verticalSpacing={6}>
-        <Table.Thead>
-          <Table.Tr>
+    <Table.ScrollContainer className="rows" minWidth={minWidth}>
+      <Table aria-label={label} highlightOnHover role="table" verticalSpacing={6}>
+        <Table.Thead role="rowgroup">
+          <Table.Tr role="row">
             {columns.map((column) => (
               <Head column={column} key={column.head} sorting={sorting} />
             ))}
           </Table.Tr>
         </Table.Thead>
-        <Table.Tbody>
+        <Table.Tbody role="rowgroup">
           {rows.map((row) => (
-            <Table.Tr key={keyOf(row)}>
+            <Table.Tr key={keyOf(row)} role="row">
               {columns.map((column) => (
-                <Table.Td className={column.figure === true ? 'figure' : undefined} key={column.head}>
+                <Table.Td className={shapeOf(column)} data-head={column.head} key={column.head} role="cell">
                   {column.cell(row)}
                 </Table.Td>
               ))}
@@ -98,17 +103,25 @@ export function Rows<Row>({ label, rows, columns, keyOf, minWidth = 700, sorting
   );
 }
 
+function shapeOf<Row>({ figure, wide }: Column<Row>): string | undefined {
+  return figure === true ? 'figure' : wide === true ? 'wide' : undefined;
+}
+
 function Head<Row>({ column, sorting }: { column: Column<Row>; sorting: RowsProps<Row>['sorting'] }) {
   const { sorts } = column;
-  const shape = column.figure === true ? 'figure' : undefined;
+  const shape = shapeOf(column);
   if (sorts === undefined || sorting === undefined) {
-    return <Table.Th className={shape}>{column.head}</Table.Th>;
+    return (
+      <Table.Th className={shape} role="columnheader">
+        {column.head}
+      </Table.Th>
+    );
   }
   const [first, second] = sorts;
   const { sort } = sorting;
   const order = sort === first ? 'descending' : sort === second ? 'ascending' : undefined;
   return (
-    <Table.Th aria-sort={order} className={shape}>
+    <Table.Th aria-sort={order} className={shape} role="columnheader">
       <UnstyledButton
         fw={700}
         fz="sm"

@@ -1,6 +1,7 @@
 /** Finding what to trade among what a broker knows, with the rules of its orders. */
 import { Autocomplete, type AutocompleteProps, Group, Text } from '@mantine/core';
 import { useDebouncedValue, useUncontrolled } from '@mantine/hooks';
+import { type KeyboardEvent, useState } from 'react';
 import { keepPreviousData, queryOptions, useQuery } from '@tanstack/react-query';
 
 import { type Schemas, api, got } from '../api/client';
@@ -36,6 +37,17 @@ export function SymbolSearch({ account, value, defaultValue, onChange, ...input 
     ...(defaultValue !== undefined && { defaultValue }),
     ...(onChange !== undefined && { onChange }),
   });
+  // The library goes on naming the option that was reached by the arrow keys, also when typing made it another's or none.
+  const [reached, setReached] = useState(false);
+  const note = (event: KeyboardEvent) => {
+    if (event.key === 'ArrowDown' || event.key === 'ArrowUp') {
+      setReached(true);
+    }
+  };
+  const write = (symbol: string) => {
+    setReached(false);
+    setText(symbol);
+  };
   const written = text.trim().toUpperCase();
   const [query] = useDebouncedValue(written, 150);
   const instruments = useQuery(instrumentsQuery(account, query));
@@ -44,13 +56,15 @@ export function SymbolSearch({ account, value, defaultValue, onChange, ...input 
   const settled = query === written && !instruments.isFetching && instruments.isSuccess;
   return (
     <Autocomplete
+      {...(!reached && { attributes: { input: { 'aria-activedescendant': undefined } } })}
       comboboxProps={{ shadow: 'md', withinPortal: false }}
       data={found.map((one) => one.symbol)}
       description={<Rules chosen={chosen} unknown={settled && written !== ''} />}
       filter={({ options }) => options}
       inputWrapperOrder={['label', 'input', 'description', 'error']}
       label="Symbol"
-      onChange={setText}
+      onChange={write}
+      onKeyDown={note}
       placeholder="ES, AAPL, BTC/USD …"
       renderOption={({ option }) => <Option instrument={found.find((one) => one.symbol === option.value)} />}
       value={text}

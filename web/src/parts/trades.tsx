@@ -3,10 +3,11 @@ import { Text } from '@mantine/core';
 
 import type { Schemas } from '../api/client';
 import { money } from '../format/decimals';
+import { reasonOf } from '../format/reasons';
 import { type Column, Rows } from './list';
 import type { Names } from './names';
 import { To } from './to';
-import { Figure, Profit, SideText, StatusBadge } from './values';
+import { Figure, Profit, Reason, SideText, StatusBadge } from './values';
 import { When } from './zone';
 
 type Order = Schemas['Order'];
@@ -27,8 +28,13 @@ export const ORDER_COLUMNS: readonly Column<Order>[] = [
   { head: 'Average', figure: true, cell: (order) => <Figure value={order.avg_price} /> },
   { head: 'Alert’s price', figure: true, cell: (order) => <Figure value={order.reference_price} /> },
   { head: 'Slippage', figure: true, cell: (order) => <Figure value={order.slippage} /> },
-  { head: 'Why', cell: (order) => order.reason ?? '' },
+  { head: 'Why', wide: true, cell: whyOf },
 ];
+
+function whyOf(order: Order) {
+  const { code, sentence } = reasonOf(order);
+  return code === undefined ? sentence : <Reason code={code}>{sentence}</Reason>;
+}
 
 function typeOf(order: Order): string {
   const prices = [order.limit_price, order.stop_price].filter((price) => price != null);

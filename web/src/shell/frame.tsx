@@ -3,8 +3,8 @@ import { ActionIcon, AppShell, Box, Burger, Group, Menu, NavLink, Stack, Text } 
 import { useDisclosure } from '@mantine/hooks';
 import { IconUser } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { Link, Navigate, Outlet, useLocation, useNavigate } from '@tanstack/react-router';
-import { type ReactNode, useState } from 'react';
+import { Link, Outlet, useLocation, useNavigate } from '@tanstack/react-router';
+import { type ReactNode, useEffect, useState } from 'react';
 
 import type { Schemas } from '../api/client';
 import { type StreamState, useEvents } from '../api/events';
@@ -40,9 +40,13 @@ export function Frame(): ReactNode {
 /** Signing in leads back to where one was going. */
 function ToSignIn() {
   const { pathname, searchStr } = useLocation();
-  // The address changes before this page is gone.
+  const navigate = useNavigate();
+  // The address changes before this page is gone: once is enough.
   const [wanted] = useState(pathname + searchStr);
-  return <Navigate replace search={wanted === '/' ? {} : { to: wanted }} to="/sign-in" />;
+  useEffect(() => {
+    void navigate({ replace: true, search: wanted === '/' ? {} : { to: wanted }, to: '/sign-in' });
+  }, [navigate, wanted]);
+  return <Loading />;
 }
 
 function SignedIn({ me }: { me: Schemas['Me'] }) {

@@ -1,5 +1,5 @@
 /** What is halted, above every page: nobody should wonder why nothing trades. */
-import { Alert } from '@mantine/core';
+import { Alert, Box, Group, Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 
 import type { Schemas } from '../api/client';
@@ -12,10 +12,20 @@ const STOPPED = { entries: 'Entries are halted', all: 'All orders are halted' };
 
 export function Halts() {
   const halts = useQuery(haltsQuery).data?.items ?? [];
-  return halts.map((halt) => <HaltBanner halt={halt} key={halt.id} />);
+  return (
+    halts.length > 0 && (
+      <Alert color="red" px="sm" py="xs" role="alert">
+        <Stack gap="xs">
+          {halts.map((halt) => (
+            <HaltLine halt={halt} key={halt.id} />
+          ))}
+        </Stack>
+      </Alert>
+    )
+  );
 }
 
-function HaltBanner({ halt }: { halt: Schemas['Halt'] }) {
+function HaltLine({ halt }: { halt: Schemas['Halt'] }) {
   const names = useNames();
   const id = halt.target_id ?? 0;
   const where: Readonly<Record<string, string>> = {
@@ -23,9 +33,19 @@ function HaltBanner({ halt }: { halt: Schemas['Halt'] }) {
     strategy: `strategy ${names.strategy(id)}`,
   };
   return (
-    <Alert color="red" role="alert" title={`${STOPPED[halt.mode]}: ${where[halt.scope] ?? 'the whole installation'}`}>
-      {halt.reason} · since <When at={halt.created_at} />{' '}
-      <LiftHalt halt={halt} />
-    </Alert>
+    <Group justify="space-between" wrap="nowrap">
+      <Text size="sm">
+        <Text c="var(--loss)" fw={600} inherit span>
+          {STOPPED[halt.mode]}: {where[halt.scope] ?? 'the whole installation'}
+        </Text>{' '}
+        {halt.reason}{' '}
+        <Text inherit span visibleFrom="sm">
+          · since <When at={halt.created_at} />
+        </Text>
+      </Text>
+      <Box flex="none">
+        <LiftHalt halt={halt} />
+      </Box>
+    </Group>
   );
 }

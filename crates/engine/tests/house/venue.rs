@@ -39,6 +39,8 @@ pub struct CountingVenue {
     pub ignored: Mutex<Option<BrokerAccountId>>,
     /// What every account is worth; `None`: it does not say.
     pub balance: Mutex<Option<Balance>>,
+    /// How many questions for a balance wait for their answer.
+    pub balances_awaited: AtomicUsize,
     /// The price of everything.
     pub price: Mutex<Option<Price>>,
     /// How often it was asked for a price.
@@ -69,6 +71,7 @@ impl CountingVenue {
             closed: AtomicBool::new(false),
             ignored: Mutex::default(),
             balance: Mutex::default(),
+            balances_awaited: AtomicUsize::new(0),
             price: Mutex::default(),
             prices_asked: AtomicUsize::new(0),
             reports: Mutex::default(),
@@ -117,6 +120,22 @@ impl Connection {
     }
 }
 
+/// Counts as long as it is there: until a question is answered, or given up.
+struct Awaited<'a>(&'a AtomicUsize);
+
+impl<'a> Awaited<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// Makes connections to the venue.
 pub struct Connector(pub Arc<CountingVenue>);
 
@@ -159,6 +178,7 @@ impl Broker for Connection {
     }
 
     async fn balance(&self) -> Result<Balance, BrokerError> {
+        let _awaited = Awaited::new(&self.0.balances_awaited);
         self.listen().await;
         let balance = self.0.balance.lock().unwrap().clone();
         balance.ok_or_else(|| BrokerError::Unavailable("not here".to_owned()))

@@ -98,7 +98,7 @@ async fn create_webhook(
         .create_webhook(webhook, limit)
         .await
         .map_err(|error| explain_limit(error, &current.user))?;
-    state.engine.refresh().await?;
+    make_known(&state).await;
     // Nothing came to it yet, and no read stands between the secret and its only answer.
     let view = WebhookView::of(&webhook, WebhookActivityView::default(), &state);
     Ok((StatusCode::CREATED, Json(WebhookWithSecret::of(view, &secret))))
@@ -200,8 +200,16 @@ async fn rotate_secret(
     let patch = WebhookPatch { secret: Some((secret_hash, previous)), ..WebhookPatch::default() };
     // A new secret activates nothing, so no limit is in its way.
     let webhook = state.store.update_webhook(current.user.id, id, patch, None).await?;
-    state.engine.refresh().await?;
+    make_known(&state).await;
     Ok(Json(WebhookWithSecret::of(WebhookView::of(&webhook, activity, &state), &secret)))
+}
+
+/// Makes a new secret known to the receiver. Where that cannot be done now, the engine does it as soon as it can: nobody else
+/// has the secret, so its only answer is not withheld for it.
+async fn make_known(state: &AppState) {
+    if let Err(error) = state.engine.refresh().await {
+        tracing::warn!(%error, "a new secret is not known to the receiver yet");
+    }
 }
 
 /// What came to webhooks.

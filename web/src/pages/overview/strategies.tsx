@@ -1,5 +1,5 @@
 /** The strategies that trade, what they hold, and how to stop one. */
-import { Card, Group, Table, Text, Title } from '@mantine/core';
+import { Card, Group, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 
 import type { Schemas } from '../../api/client';
@@ -7,6 +7,7 @@ import { haltsQuery } from '../../api/halts';
 import { openPositionsQuery } from '../../api/positions';
 import { isHalted } from '../../format/halts';
 import { FlattenStrategy } from '../../parts/flatten';
+import { type Column, Rows } from '../../parts/list';
 import { useNames } from '../../parts/names';
 import { Pause } from '../../parts/pause';
 import { Empty, Loading, Refusal } from '../../parts/state';
@@ -18,7 +19,9 @@ export function StrategiesCard({ strategies }: { strategies: readonly Schemas['S
   const halts = useQuery(haltsQuery).data?.items ?? [];
   const held = positions.data?.items;
   const holding = new Set(held?.map((position) => position.strategy_id));
-  const waiting = strategies.filter(({ id, active }) => active && !holding.has(id));
+  // Where not all positions are known, no strategy is said to be flat.
+  const isWhole = positions.data?.next_cursor === null;
+  const waiting = strategies.filter(({ id, active }) => active && isWhole && !holding.has(id));
   return (
     <Card component="section" withBorder>
       <Title mb="xs" order={2} size="h4">
@@ -57,80 +60,87 @@ export function StrategiesCard({ strategies }: { strategies: readonly Schemas['S
   );
 }
 
+type Position = Schemas['Position'];
+
 interface PositionsProps {
-  positions: readonly Schemas['Position'][];
+  positions: readonly Position[];
   strategies: readonly Schemas['Strategy'][];
 }
 
 function Positions({ positions, strategies }: PositionsProps) {
+  const names = useNames();
   return (
-    <Table.ScrollContainer minWidth={640}>
-      <Table aria-label="Open positions" verticalSpacing={6}>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Strategy</Table.Th>
-            <Table.Th>Position</Table.Th>
-            <Table.Th className="figure">Average</Table.Th>
-            <Table.Th className="figure">Price now</Table.Th>
-            <Table.Th className="figure">Unrealized</Table.Th>
-            <Table.Th className="figure">Actions</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {positions.map((position) => (
-            <PositionRow
-              key={`${position.strategy_id} ${position.symbol}`}
-              position={position}
-              strategy={strategies.find(({ id }) => id === position.strategy_id)}
-            />
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <Rows
+      columns={[
+        {
+          head: 'Strategy',
+          cell: ({ strategy_id: id, broker_account_id }) => (
+            <>
+              <To inherit to={`/strategies/${id}`}>
+                {names.strategy(id)}
+              </To>
+              <Text c="dimmed" size="xs">
+                {names.account(broker_account_id)}
+              </Text>
+            </>
+          ),
+        },
+        ...COLUMNS,
+        {
+          head: 'Actions',
+          figure: true,
+          cell: (position) => (
+            <Acts position={position} strategy={strategies.find(({ id }) => id === position.strategy_id)} />
+          ),
+        },
+      ]}
+      keyOf={({ strategy_id, symbol }) => `${strategy_id} ${symbol}`}
+      label="Open positions"
+      minWidth={640}
+      rows={positions}
+    />
   );
 }
 
-function PositionRow({ position, strategy }: { position: Schemas['Position']; strategy: Schemas['Strategy'] | undefined }) {
-  const names = useNames();
-  const id = position.strategy_id;
-  const name = names.strategy(id);
-  return (
-    <Table.Tr>
-      <Table.Td>
-        <To size="sm" to={`/strategies/${id}`}>
-          {name}
-        </To>
-        <Text c="dimmed" size="xs">
-          {names.account(position.broker_account_id)}
-        </Text>
-      </Table.Td>
-      <Table.Td>
-        <SideText side={position.side} /> <Figure value={position.net_qty.replace('-', '')} /> {position.symbol}
-      </Table.Td>
-      <Table.Td className="figure">
-        <Figure value={position.avg_price} />
-      </Table.Td>
-      <Table.Td className="figure">
-        <Figure value={position.mark_price} />
-        {position.simulated === true && (
+const COLUMNS: readonly Column<Position>[] = [
+  {
+    head: 'Position',
+    cell: ({ side, net_qty, symbol }) => (
+      <>
+        <SideText side={side} /> <Figure value={net_qty.replace('-', '')} /> {symbol}
+      </>
+    ),
+  },
+  { head: 'Average', figure: true, cell: ({ avg_price }) => <Figure value={avg_price} /> },
+  {
+    head: 'Price now',
+    figure: true,
+    cell: ({ mark_price, simulated }) => (
+      <>
+        <Figure value={mark_price} />
+        {simulated === true && (
           <Text c="dimmed" size="xs">
             simulated
           </Text>
         )}
-      </Table.Td>
-      <Table.Td className="figure">
-        <Profit amount={position.unrealized_profit} currency={position.currency} />
-      </Table.Td>
-      <Table.Td>
-        <Group gap={4} justify="flex-end" wrap="nowrap">
-          {strategy?.active === true && <Pause strategy={strategy} />}
-          <FlattenStrategy
-            position={position}
-            strategy={{ id, name, active: strategy?.active === true }}
-            symbol={position.symbol}
-          />
-        </Group>
-      </Table.Td>
-    </Table.Tr>
+      </>
+    ),
+  },
+  {
+    head: 'Unrealized',
+    figure: true,
+    cell: ({ unrealized_profit, currency }) => <Profit amount={unrealized_profit} currency={currency} />,
+  },
+];
+
+function Acts({ position, strategy }: { position: Position; strategy: Schemas['Strategy'] | undefined }) {
+  const names = useNames();
+  const { strategy_id: id, symbol } = position;
+  const flattened = { id, name: names.strategy(id), active: strategy?.active === true };
+  return (
+    <Group display="inline-flex" gap={4} wrap="nowrap">
+      {strategy?.active === true && <Pause strategy={strategy} />}
+      <FlattenStrategy position={position} strategy={flattened} symbol={symbol} />
+    </Group>
   );
 }

@@ -51,8 +51,6 @@ export function ApiKeysCard() {
 function NewKey() {
   const form = useForm({ mode: 'uncontrolled', initialValues: { name: '' } });
   const make = useMutation({
-    // The answer holds the key: it goes with the page.
-    gcTime: 0,
     mutationFn: (body: Schemas['CreateApiKey']) => got(api.POST('/api/v1/api-keys', { body })),
     onError: atFields(form),
     onSuccess: () => {

@@ -14,8 +14,6 @@ export function PasswordCard() {
     initialValues: { current_password: '', new_password: '' },
   });
   const change = useMutation({
-    // What is asked with holds both passwords: it goes with the page.
-    gcTime: 0,
     mutationFn: (body: Schemas['ChangePassword']) => got(api.POST('/api/v1/me/password', { body })),
     onError: atFields(form),
     onSuccess: () => {

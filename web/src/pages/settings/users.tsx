@@ -17,7 +17,7 @@ const STATUSES = ['active', 'trialing', 'past_due', 'suspended', 'canceled'];
 const ROLES = ['trader', 'admin'];
 
 const COLUMNS: readonly Column<Schemas['User']>[] = [
-  { head: 'Email', cell: (user) => user.email },
+  { head: 'Email', wide: true, cell: (user) => user.email },
   { head: 'Registered', cell: (user) => <When at={user.created_at} /> },
   { head: 'Plan', cell: (user) => <Choice field="plan" of={PLANS} user={user} value={user.plan} /> },
   {

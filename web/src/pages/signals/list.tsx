@@ -48,7 +48,7 @@ function columnsOf(names: Names): readonly Column<Schemas['Signal']>[] {
       ),
     },
     { head: 'Result', cell: (signal) => resultOf(signal.strategies) },
-    { head: 'Why', cell: (signal) => <Reason code={signal.code}>{signal.reason}</Reason> },
+    { head: 'Why', wide: true, cell: (signal) => <Reason code={signal.code}>{signal.reason}</Reason> },
     { head: 'Receipt to fill', figure: true, cell: fillTime },
   ];
 }

@@ -23,7 +23,7 @@ export function StartPage(): ReactNode {
   const step = account === undefined ? 0 : webhook === undefined ? 1 : strategy === undefined ? 2 : 3;
   return (
     <Page title="Start">
-      {accounts.isPending && <Loading />}
+      {(accounts.isPending || plan.isPending) && <Loading />}
       {plan.isError && <Refusal error={plan.error} retry={() => void plan.refetch()} />}
       {accounts.isError && <Refusal error={accounts.error} retry={() => void accounts.refetch()} />}
       {plan.data?.limits.active_webhooks === 0 && (

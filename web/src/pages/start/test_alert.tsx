@@ -55,7 +55,7 @@ export function TestAlert({ webhook, strategy }: TestAlertProps) {
       </Group>
       {send.error !== null && <Refusal error={send.error} />}
       {send.data !== undefined && <Answer answer={send.data} />}
-      <Latest webhook={webhook} />
+      <Latest id={webhook.id} />
       <Group>
         <To to={`/webhooks/${webhook.id}`}>To the webhook</To>
         <To to="/">To the overview</To>
@@ -64,11 +64,11 @@ export function TestAlert({ webhook, strategy }: TestAlertProps) {
   );
 }
 
-/** What came of the alerts so far, as it happens. */
-function Latest({ webhook }: { webhook: Schemas['Webhook'] }) {
+/** What came of a webhook's alerts so far, as it happens. Knows its id alone: what is asked for outlives the page. */
+function Latest({ id }: { id: number }) {
   const signals = useQuery({
-    queryKey: ['signals', 'latest', webhook.id],
-    queryFn: () => got(api.GET('/api/v1/signals', { params: { query: { webhook_id: webhook.id, limit: 5 } } })),
+    queryKey: ['signals', 'latest', id],
+    queryFn: () => got(api.GET('/api/v1/signals', { params: { query: { webhook_id: id, limit: 5 } } })),
   });
   return (
     <Stack aria-label="What came of the alerts" aria-live="polite" gap="xs" role="log">

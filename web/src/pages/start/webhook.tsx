@@ -11,7 +11,6 @@ import { Refusal } from '../../parts/state';
 export function WebhookStep({ done }: { done: (webhook: Schemas['WebhookWithSecret']) => void }) {
   const form = useForm({ mode: 'uncontrolled', initialValues: { name: 'TradingView' } });
   const make = useMutation({
-    gcTime: 0,
     mutationFn: ({ name }: { name: string }) => got(api.POST('/api/v1/webhooks', { body: { name } })),
     onError: atFields(form),
     onSuccess: (webhook) => {
@@ -24,7 +23,6 @@ export function WebhookStep({ done }: { done: (webhook: Schemas['WebhookWithSecr
   );
   // Its secret was shown once. Nothing has come to it, so nothing breaks with another.
   const again = useMutation({
-    gcTime: 0,
     mutationFn: (id: number) =>
       got(api.POST('/api/v1/webhooks/{id}/rotate-secret', { params: { path: { id } }, body: { overlap_s: 0 } })),
     onSuccess: done,

@@ -13,7 +13,7 @@ import type { EditorForm, EditorValues } from './values';
 
 interface EditorProps {
   initial: EditorValues;
-  webhooks: readonly Schemas['Webhook'][];
+  webhooks: readonly Pick<Schemas['Webhook'], 'id' | 'name'>[];
   accounts: readonly Schemas['BrokerAccount'][];
   /** Whether the strategy is there already: then what it trades, and where, stays. */
   exists: boolean;
@@ -54,6 +54,7 @@ export function StrategyEditor({ initial, webhooks, accounts, exists, submit, sa
               label="Webhook"
               placeholder="Whose alerts it runs"
               required
+              searchable
               {...form.getInputProps('webhook_id')}
             />
             {exists ? <Fixed accounts={accounts} values={initial} /> : <Place accounts={accounts} form={form} />}
@@ -105,6 +106,7 @@ function Place({ accounts, form }: { accounts: readonly Schemas['BrokerAccount']
           label="Broker account"
           placeholder="Where it trades"
           required
+          searchable
           {...form.getInputProps('broker_account_id')}
         />
         {account?.environment === 'live' && (

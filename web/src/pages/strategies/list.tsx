@@ -56,7 +56,9 @@ export function StrategiesPage(): ReactNode {
 
 function useColumns(): Column<Row>[] {
   const names = useNames();
-  const positions = useQuery(openPositionsQuery).data?.items;
+  const open = useQuery(openPositionsQuery).data;
+  const positions = open?.items;
+  const isKnown = (row: Row) => open?.next_cursor === null || held(row) !== undefined;
   const held = (row: Row) => positions?.find(({ strategy_id, symbol }) => strategy_id === row.id && symbol === row.symbol);
   return [
     {
@@ -79,7 +81,7 @@ function useColumns(): Column<Row>[] {
     { head: 'Account', cell: (row) => <AccountName id={row.broker_account_id} /> },
     { head: 'Symbol', cell: (row) => row.symbol },
     { head: 'Quantity', figure: true, cell: (row) => <Figure value={row.quantity} /> },
-    { head: 'Position', figure: true, cell: (row) => <Held position={held(row)} /> },
+    { head: 'Position', figure: true, cell: (row) => (isKnown(row) ? <Held position={held(row)} /> : '–') },
     {
       head: 'Unrealized',
       figure: true,

@@ -6,7 +6,7 @@ import type { ReactNode } from 'react';
 
 import { accountsQuery } from '../../api/accounts';
 import { type Schemas, api, got } from '../../api/client';
-import { webhooksQuery } from '../../api/webhooks';
+import { webhookNamesQuery } from '../../api/webhooks';
 import { useSearchParts } from '../../parts/address';
 import { Page } from '../../parts/page';
 import { Empty, Loading, Refusal } from '../../parts/state';
@@ -15,7 +15,7 @@ import { StrategyEditor } from './editor';
 import { type EditorValues, blank, created } from './values';
 
 export function NewStrategyPage(): ReactNode {
-  const webhooks = useQuery(webhooksQuery);
+  const webhooks = useQuery(webhookNamesQuery);
   const accounts = useQuery(accountsQuery);
   const missing = [webhooks, accounts].find(({ data }) => data === undefined);
   return (
@@ -23,14 +23,14 @@ export function NewStrategyPage(): ReactNode {
       {missing?.isPending === true && <Loading />}
       {missing?.error != null && <Refusal error={missing.error} retry={() => void missing.refetch()} />}
       {webhooks.data !== undefined && accounts.data !== undefined && (
-        <Making accounts={accounts.data.items} webhooks={webhooks.data.items} />
+        <Making accounts={accounts.data.items} webhooks={webhooks.data} />
       )}
     </Page>
   );
 }
 
 interface MakingProps {
-  webhooks: readonly Schemas['Webhook'][];
+  webhooks: readonly Pick<Schemas['Webhook'], 'id' | 'name'>[];
   accounts: readonly Schemas['BrokerAccount'][];
 }
 

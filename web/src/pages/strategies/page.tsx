@@ -7,10 +7,11 @@ import type { ReactNode } from 'react';
 import { accountsQuery } from '../../api/accounts';
 import { type Schemas, api, got } from '../../api/client';
 import { strategyQuery } from '../../api/strategies';
-import { webhooksQuery } from '../../api/webhooks';
+import { webhookNamesQuery } from '../../api/webhooks';
 import { useIdInPath, useSearchParts } from '../../parts/address';
 import { Confirm } from '../../parts/confirm';
 import { HaltSwitch } from '../../parts/halt';
+import { useNames } from '../../parts/names';
 import { Page } from '../../parts/page';
 import { Section } from '../../parts/section';
 import { Loading, Refusal } from '../../parts/state';
@@ -86,7 +87,7 @@ function Parts({ strategy }: { strategy: Detail }) {
 }
 
 function Activity({ strategy }: { strategy: Detail }) {
-  const webhook = useQuery(webhooksQuery).data?.items.find(({ id }) => id === strategy.webhook_id);
+  const names = useNames();
   return (
     <Stack>
       <SimpleGrid cols={{ base: 1, lg: 2 }}>
@@ -95,7 +96,7 @@ function Activity({ strategy }: { strategy: Detail }) {
           strategy={strategy}
           webhook={
             <To inherit to={`/webhooks/${strategy.webhook_id}`}>
-              {webhook?.name ?? `#${strategy.webhook_id}`}
+              {names.webhook(strategy.webhook_id)}
             </To>
           }
         />
@@ -109,7 +110,7 @@ function Activity({ strategy }: { strategy: Detail }) {
 
 function Settings({ strategy }: { strategy: Detail }) {
   const queries = useQueryClient();
-  const webhooks = useQuery(webhooksQuery);
+  const webhooks = useQuery(webhookNamesQuery);
   const accounts = useQuery(accountsQuery);
   const { id } = strategy;
   const save = async (values: EditorValues) => {
@@ -127,7 +128,7 @@ function Settings({ strategy }: { strategy: Detail }) {
           initial={valuesOf(strategy)}
           save={save}
           submit="Save"
-          webhooks={webhooks.data.items}
+          webhooks={webhooks.data}
         />
       )}
       <Deleting strategy={strategy} />

@@ -1,5 +1,5 @@
 /** The positions, strategy by strategy. */
-import { Switch, Text } from '@mantine/core';
+import { Group, NativeSelect, Switch, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 
@@ -98,16 +98,31 @@ export function PositionsPage(): ReactNode {
   return (
     <Page actions={<CsvLink list="positions" search={listed} />} title="Positions">
       <Filters change={change} search={search} shown={FILTERS} />
-      <Switch
-        checked={flat !== undefined}
-        label="Flat ones too"
-        onChange={(event) => {
-          change({ flat: event.currentTarget.checked ? 'shown' : undefined, cursor: undefined });
-        }}
-      />
+      <Group>
+        <NativeSelect
+          aria-label="Order"
+          data={[
+            { value: 'newest', label: 'Newest first' },
+            { value: 'oldest', label: 'Oldest first' },
+          ]}
+          onChange={(event) => {
+            change({ sort: event.currentTarget.value, cursor: undefined });
+          }}
+          size="xs"
+          title="By when the strategy first traded the symbol"
+          value={search.sort ?? 'newest'}
+        />
+        <Switch
+          checked={flat !== undefined}
+          label="Flat ones too"
+          onChange={(event) => {
+            change({ flat: event.currentTarget.checked ? 'shown' : undefined, cursor: undefined });
+          }}
+        />
+      </Group>
       <List
         columns={columnsOf(names, isActive)}
-        empty="No position is open."
+        empty={flat === undefined ? 'No position is open.' : 'No strategy has traded here yet.'}
         keyOf={({ strategy_id, symbol }) => `${strategy_id} ${symbol}`}
         label="Positions"
         minWidth={1080}

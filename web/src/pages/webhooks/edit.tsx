@@ -4,8 +4,8 @@ import { useForm } from '@mantine/form';
 import { useMutation } from '@tanstack/react-query';
 
 import { type Schemas, api, got } from '../../api/client';
-import { faultOf, partsOf, withTradingView } from '../../format/ips';
 import { changed } from '../../api/queries';
+import { faultOf, partsOf, withTradingView } from '../../format/ips';
 import { atFields } from '../../parts/form';
 import { Section } from '../../parts/section';
 import { Refusal } from '../../parts/state';

@@ -29,6 +29,7 @@ const COLUMNS: readonly Column<Schemas['Delivery']>[] = [
   },
   {
     head: 'Reason',
+    wide: true,
     cell: (delivery) => (
       <>
         <Reason code={delivery.code}>{delivery.detail}</Reason>
@@ -43,6 +44,7 @@ const COLUMNS: readonly Column<Schemas['Delivery']>[] = [
   { head: 'IP', cell: ({ remote_ip }) => <span className="moment">{remote_ip ?? '–'}</span> },
   {
     head: 'Payload',
+    wide: true,
     cell: ({ payload }) => (payload == null ? '–' : <Payload text={payload} />),
   },
   { head: 'Duration', figure: true, cell: ({ duration_us }) => duration(duration_us) },

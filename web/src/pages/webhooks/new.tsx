@@ -12,8 +12,6 @@ import { To } from '../../parts/to';
 export function NewWebhook({ done }: { done: () => void }) {
   const form = useForm({ mode: 'uncontrolled', initialValues: { name: '', description: '' } });
   const make = useMutation({
-    // The answer holds the secret: it goes with the dialog.
-    gcTime: 0,
     mutationFn: (body: Schemas['CreateWebhook']) => got(api.POST('/api/v1/webhooks', { body })),
     onError: atFields(form),
     onSuccess: () => {

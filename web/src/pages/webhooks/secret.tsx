@@ -22,8 +22,6 @@ const OVERLAPS = [
 export function SecretSection({ webhook }: { webhook: Schemas['Webhook'] }) {
   const [overlap, setOverlap] = useState('86400');
   const rotate = useMutation({
-    // The answer holds the secret: it goes with the page.
-    gcTime: 0,
     mutationFn: () => {
       const request = { params: { path: { id: webhook.id } }, body: { overlap_s: Number(overlap) } };
       return got(api.POST('/api/v1/webhooks/{id}/rotate-secret', request));
