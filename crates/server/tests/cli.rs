@@ -192,3 +192,23 @@ fn send_never_shows_the_secret() {
     let said = stderr(&output) + &stdout(&output);
     assert!(said.contains("nothing was sent") && !said.contains("hunter2"), "{said}");
 }
+
+#[test]
+fn a_new_master_key_takes_the_old_ones_place_once_the_server_is_stopped() {
+    let dir = TempDir::new().unwrap();
+    let data_dir = dir.path().to_str().unwrap();
+    let nothing = run(&["secrets", "rotate", "--data-dir", data_dir]);
+    assert!(stderr(&nothing).contains("no data directory"), "{}", stderr(&nothing));
+    let server = Server::start(dir.path());
+    let key = || std::fs::read_to_string(dir.path().join("master.key")).unwrap();
+    let before = key();
+    let busy = run(&["secrets", "rotate", "--data-dir", data_dir]);
+    assert!(stderr(&busy).contains("is in use"), "{}", stderr(&busy));
+    assert_eq!(key(), before);
+    assert!(server.terminate().success());
+    let rotated = run(&["secrets", "rotate", "--data-dir", data_dir]);
+    assert!(stdout(&rotated).contains("The master key in"), "{}", stderr(&rotated));
+    assert!(!stdout(&rotated).contains(key().trim()), "a key is printed");
+    assert_ne!(key(), before);
+    assert!(Server::start(dir.path()).terminate().success());
+}

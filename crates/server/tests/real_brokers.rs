@@ -57,7 +57,8 @@ impl Trader {
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {
-        let headers = format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", self.made.key);
+        let headers =
+            format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", self.made.key);
         let answer = self.server.post(path, &headers, &body.to_string());
         assert!((200..300).contains(&status_of(&answer)), "{path}: {answer}");
         serde_json::from_str(body_of(&answer)).unwrap()
@@ -86,7 +87,9 @@ impl Trader {
             let outcomes = signal["outcomes"].as_array().unwrap();
             outcomes.iter().find(|one| one["strategy_id"] == self.strategy).cloned()
         };
-        let is_final = |signal: &Value| own(signal).is_some_and(|one| one["status"] != "pending" && one["status"] != "unknown");
+        let is_final = |signal: &Value| {
+            own(signal).is_some_and(|one| one["status"] != "pending" && one["status"] != "unknown")
+        };
         let signal = self.server.wait_for(&path, &self.made.key, is_final);
         let own = own(&signal).unwrap();
         format!("{} {}", own["status"].as_str().unwrap(), own["code"].as_str().unwrap())
@@ -166,7 +169,11 @@ fn goes_through(venue: &Venue<'_>) {
         let bytes = std::fs::read(&path).unwrap();
         for secret in venue.account["credentials"].as_object().unwrap().values() {
             let secret = secret.as_str().unwrap().as_bytes();
-            assert!(!bytes.windows(secret.len()).any(|part| part == secret), "a secret in {}", path.display());
+            assert!(
+                !bytes.windows(secret.len()).any(|part| part == secret),
+                "a secret in {}",
+                path.display()
+            );
         }
     }
 }
