@@ -99,6 +99,8 @@ test('the secret of the first run goes with its page', async () => {
   expect(secret.length).toBeGreaterThanOrEqual(20);
   await page.getByRole('button', { name: 'Send test alert' }).click();
   await page.getByText('The receiver answered 202').waitFor();
+  // What comes of it moves the links below it.
+  await page.getByText(/^Filled 1 AAPL/).waitFor();
   await page.getByRole('link', { name: 'To the overview' }).click();
   await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
   expect(await kept(page)).not.toContain(secret);
