@@ -1,15 +1,15 @@
 """Alpaca's own Python client (alpaca-py) against the fake venue.
 
     alpaca_client.py trade URL          trades against a venue that runs there
-    alpaca_client.py read KIND FILE     prints its reading of a recorded reply: the numbers of each item, as text
+    alpaca_client.py read KIND FILE ...   prints its reading of recorded replies: the numbers of each item, as text
 """
 
-import asyncio
 import json
 import sys
 import threading
 import time
 import uuid
+from decimal import Decimal
 
 from alpaca.common.exceptions import APIError
 from alpaca.trading import models
@@ -133,13 +133,15 @@ def read(kind, path):
                 float(value)
             except ValueError:
                 continue
-            numbers[name] = format(value, "f").rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+            # A float's shortest text is the number that was written.
+            numbers[name] = format(Decimal(repr(value)), "f") if isinstance(value, float) else str(value)
         printed.append(numbers)
-    print(json.dumps(printed))
+    return printed
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "trade":
         trade(sys.argv[2])
     else:
-        read(sys.argv[2], sys.argv[3])
+        wanted = sys.argv[2:]
+        print(json.dumps([read(kind, path) for kind, path in zip(wanted[::2], wanted[1::2])]))

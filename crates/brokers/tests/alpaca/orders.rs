@@ -285,3 +285,20 @@ async fn questions_never_use_up_what_orders_need() {
     let outcome = setup.broker.submit(approved(request)).await;
     assert!(matches!(outcome, SubmitOutcome::Accepted(_)), "{outcome:?}");
 }
+
+/// "Not found" lets an order be sent again, and "no position" ends an exit: only the venue itself may say so.
+#[tokio::test]
+async fn a_page_of_somebody_in_between_proves_nothing() {
+    let setup = Setup::new().await;
+    let request = buy("ACME", "1");
+    setup.accept(&request).await;
+    setup.venue.wall_off(true);
+    let found = setup.broker.look_up(&request.symbol, request.client_order_id).await;
+    assert!(matches!(found, LookUp::Unavailable { .. }), "{found:?}");
+    let net = setup.broker.net_position(&request.symbol).await;
+    assert!(matches!(net, Err(BrokerError::Unavailable(_))), "{net:?}");
+    let refused = setup.submit(&buy("ACME", "1")).await;
+    assert!(matches!(refused, SubmitOutcome::Unknown { .. }), "{refused:?}");
+    setup.venue.wall_off(false);
+    assert_eq!(setup.broker.net_position(&request.symbol).await.unwrap(), SignedQty(decimal("1")));
+}

@@ -50,6 +50,9 @@ fn not_found(what: &str) -> Response {
 
 /// Nobody without keys.
 async fn keys(State(shared): Venue, request: Request, next: Next) -> Response {
+    if shared.walled.load(Ordering::SeqCst) {
+        return (StatusCode::NOT_FOUND, "<html>no such page</html>").into_response();
+    }
     let is_known = {
         let keys = lock(&shared.keys);
         let is = |name: &str, wanted: &str| request.headers().get(name).is_some_and(|value| value == wanted);
@@ -161,7 +164,7 @@ async fn place(State(shared): Venue, body: Bytes) -> Response {
     match fault {
         Some(Fault::UnknownStatus) => {
             lock(&shared.odd).insert(id);
-            said["status"] = json!("teleported");
+            said["status"] = json!(words::OF_TOMORROW);
             return Json(said).into_response();
         }
         Some(Fault::FillsBeforeCancel) => {

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use super::{Listing, Shared, lock};
 use crate::venues::exchange::{Held, VenueExecution, VenueOrder};
 
+/// A status that no document knows.
+pub(super) const OF_TOMORROW: &str = "teleported";
+
 /// A number that is a name, as a UUID.
 pub(super) fn uuid(kind: u32, number: u64) -> String {
     format!("{kind:08x}-0000-4000-8000-{number:012x}")
@@ -47,7 +50,7 @@ pub(super) fn order(shared: &Shared, order: &VenueOrder) -> Value {
     let (created, _) = moment(order.created_ms);
     let (updated, _) = moment(order.updated_ms);
     let asked = &order.asked;
-    let status = if lock(&shared.odd).contains(&order.id) { "teleported" } else { status(order) };
+    let status = if lock(&shared.odd).contains(&order.id) { OF_TOMORROW } else { status(order) };
     let is_crypto = asked.symbol.contains('/');
     let text = |value: Option<Decimal>| value.map(|value| value.normalize().to_string());
     let kind = match asked.order_type {
