@@ -6,6 +6,7 @@ use std::sync::Arc;
 use atomik_domain::BrokerId;
 use atomik_ports::{BrokerConnector, Clock};
 
+use crate::alpaca::AlpacaConnector;
 use crate::wire::{UrlRules, WirePolicy};
 
 /// What connectors are made of.
@@ -22,7 +23,8 @@ pub struct VenueParts {
 /// A connector for each venue, by its name in the catalogue.
 #[must_use]
 pub fn venues(parts: &VenueParts) -> BTreeMap<BrokerId, Arc<dyn BrokerConnector>> {
-    let _ = parts;
-    let connectors: [Arc<dyn BrokerConnector>; 0] = [];
+    let VenueParts { clock, urls, policy } = parts;
+    let clock = || Arc::clone(clock);
+    let connectors: [Arc<dyn BrokerConnector>; 1] = [Arc::new(AlpacaConnector::new(clock(), *urls, *policy))];
     connectors.into_iter().map(|connector| (connector.description().broker, connector)).collect()
 }

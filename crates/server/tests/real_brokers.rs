@@ -8,6 +8,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use atomik_testkit::venues::alpaca::{self, AlpacaVenue};
 use atomik_testkit::venues::exchange::Exchange;
 use atomik_testkit::venues::faults::Fault;
 use common::{PATIENCE, Quickstart, Server, body_of, decimal, quickstart, status_of};
@@ -197,4 +198,21 @@ fn by_hand(trader: &mut Trader, venue: &Venue<'_>) {
     assert_eq!(trader.outcome(signals[1].as_i64().unwrap()), "filled filled");
     eventually("everything sold", || venue.exchange.held().is_empty());
     assert!(trader.net_qty().is_zero());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alpaca() {
+    let fake = AlpacaVenue::start().await;
+    let venue = Venue {
+        exchange: fake.exchange(),
+        plan: &|fault| fake.plan(fault),
+        account: json!({"broker": "alpaca", "environment": "paper", "label": "fake",
+            "credentials": {"key_id": alpaca::KEY_ID, "secret_key": alpaca::SECRET_KEY},
+            "settings": {"base_url": fake.base_url(), "stream_url": fake.stream_url()}}),
+        symbol: "ACME",
+        listed: "ACME",
+        lot: Decimal::ONE,
+    };
+    tokio::task::block_in_place(|| goes_through(&venue));
+    fake.assert_clean();
 }

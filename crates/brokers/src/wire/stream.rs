@@ -10,6 +10,7 @@ use reqwest::Url;
 use rustls::ClientConfig;
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -57,6 +58,11 @@ impl From<StreamEnd> for BrokerError {
 pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     silence_timeout: Duration,
+    /// After how much silence we ask for a sign of life ourselves; `None` where the venue gives one unasked.
+    ping_after: Option<Duration>,
+    /// When something was heard last, and when we asked last.
+    heard: Instant,
+    pinged: Instant,
 }
 
 impl Socket {
@@ -87,13 +93,24 @@ impl Socket {
         let connector = Some(Connector::Rustls(Arc::new(tls)));
         let connecting = connect_async_tls_with_config(request, Some(config), true, connector);
         match tokio::time::timeout(policy.connect_timeout + policy.answer_timeout, connecting).await {
-            Ok(Ok((stream, _))) => Ok(Self { stream, silence_timeout: policy.silence_timeout }),
+            Ok(Ok((stream, _))) => {
+                let (silence_timeout, now) = (policy.silence_timeout, Instant::now());
+                Ok(Self { stream, silence_timeout, ping_after: None, heard: now, pinged: now })
+            }
             Ok(Err(Error::Http(response))) if matches!(response.status().as_u16(), 401 | 403) => Err(
                 BrokerError::Unauthorized(format!("The broker refused the stream ({}).", response.status())),
             ),
             Ok(Err(error)) => Err(unavailable(&error)),
             Err(_) => Err(BrokerError::Unavailable("the stream did not open in time".to_owned())),
         }
+    }
+
+    /// Pings a venue that is silent for a third of the policy's `silence_timeout`: for venues that send nothing by
+    /// themselves while nothing happens.
+    #[must_use]
+    pub fn with_pings(mut self) -> Self {
+        self.ping_after = Some(self.silence_timeout / 3);
+        self
     }
 
     /// Sends a text.
@@ -109,9 +126,23 @@ impl Socket {
     /// # Errors
     /// [`StreamEnd`] where the venue closed it, it broke, or nothing was heard for the policy's `silence_timeout`.
     pub async fn next(&mut self) -> Result<Frame, StreamEnd> {
+        if self.ping_after.is_none() {
+            self.heard = Instant::now();
+        }
         loop {
-            let heard = tokio::time::timeout(self.silence_timeout, self.stream.next()).await;
+            let silent_at = self.heard + self.silence_timeout;
+            let ping_at = self.ping_after.map(|pause| self.heard.max(self.pinged) + pause);
+            let wake = ping_at.map_or(silent_at, |ping_at| ping_at.min(silent_at));
+            let heard = tokio::time::timeout_at(wake, self.stream.next()).await;
+            if heard.is_ok() {
+                self.heard = Instant::now();
+            }
             match heard {
+                Err(_) if wake < silent_at => {
+                    self.pinged = Instant::now();
+                    let ping = Message::Ping(Bytes::new());
+                    self.stream.send(ping).await.map_err(|error| StreamEnd(cause(&error)))?;
+                }
                 Err(_) => {
                     return Err(StreamEnd(format!(
                         "nothing was heard for {} s",

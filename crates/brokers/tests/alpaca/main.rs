@@ -1,0 +1,10 @@
+//! Alpaca, from outside: the conformance suite on a fake venue, and what is its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod conformance;
+mod connecting;
+mod orders;
+mod payloads;
+mod setup;
+mod vectors;
