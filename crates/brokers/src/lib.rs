@@ -3,4 +3,5 @@
 pub mod instruments;
 pub mod paper;
 mod settings;
+pub mod tradovate;
 pub mod wire;
