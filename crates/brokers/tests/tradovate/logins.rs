@@ -1,7 +1,9 @@
 //! Logins: shared sessions, refusals, penalties, OAuth, accounts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use atomik_brokers::wire::WirePolicy;
 use atomik_domain::Side;
 use atomik_ports::broker::BrokerError;
 use atomik_ports::{Broker, BrokerConnector, Credentials};
@@ -12,7 +14,7 @@ use atomik_testkit::venues::tradovate::{
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::setup::{Setup, account, connector, credentials, given};
+use super::setup::{DEADLINE, Setup, account, connector, connector_with, credentials, given, policy, spec};
 
 async fn connect(
     venue: &FakeTradovate,
@@ -153,4 +155,40 @@ async fn nothing_secret_is_in_debug_output() {
     for request in setup.venue.server.received() {
         assert!(!request.path_and_query.contains("access-token"), "{}", request.path_and_query);
     }
+}
+
+/// However many accounts and requests there are, one renewal leaves, and no login.
+#[tokio::test]
+async fn a_token_is_renewed_a_quarter_of_an_hour_before_its_end_once() {
+    let venue = FakeTradovate::start(spec()).await;
+    venue.be_patient();
+    venue.activate_second_account();
+    let patient = WirePolicy { silence_timeout: Duration::from_secs(86_400), ..policy() };
+    let connector = connector_with(START, patient);
+    let mut brokers = Vec::new();
+    for (id, name) in [(1, "DEMO1201"), (2, "DEMO1202")] {
+        let settings = json!({"account": name});
+        brokers.push(connect(&venue, &connector, id, settings, &credentials()).await.unwrap());
+    }
+    let pass = async |minutes: u64| {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(minutes * 60)).await;
+        tokio::time::resume();
+        for broker in &brokers {
+            broker.balance().await.unwrap();
+        }
+    };
+    pass(74).await;
+    assert_eq!(venue.logins_and_renewals(), (1, 0));
+    pass(2).await;
+    let renewed = async {
+        while venue.logins_and_renewals().1 == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, renewed).await.expect("a renewal");
+    // The old token is good no more; nobody uses it.
+    pass(30).await;
+    assert_eq!(venue.logins_and_renewals(), (1, 1));
+    venue.server.assert_clean();
 }

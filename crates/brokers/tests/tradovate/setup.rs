@@ -51,9 +51,13 @@ pub fn policy() -> WirePolicy {
 }
 
 pub fn connector(now: UnixMicros) -> TradovateConnector {
+    connector_with(now, policy())
+}
+
+pub fn connector_with(now: UnixMicros, policy: WirePolicy) -> TradovateConnector {
     let limits = RequestLimits { orders_per_minute: 10_000, questions_per_minute: 10_000 };
     let urls = UrlRules { allow_custom: true };
-    TradovateConnector::new(Arc::new(StillClock(now)), urls, policy()).with_request_limits(limits)
+    TradovateConnector::new(Arc::new(StillClock(now)), urls, policy).with_request_limits(limits)
 }
 
 pub fn account(id: i64, venue: &FakeTradovate, settings: Value) -> BrokerAccount {

@@ -163,6 +163,8 @@ struct State {
     renewals: u32,
     beats: u64,
     shutdown: Option<String>,
+    /// Whether a client that is silent is kept.
+    is_patient: bool,
 }
 
 impl FakeTradovate {
@@ -271,6 +273,11 @@ impl FakeTradovate {
     pub fn logins_and_renewals(&self) -> (u32, u32) {
         let state = self.venue.state();
         (state.logins, state.renewals)
+    }
+
+    /// Keeps clients that show no sign of life, for tests that let hours pass at once.
+    pub fn be_patient(&self) {
+        self.venue.state().is_patient = true;
     }
 
     /// How many heartbeats came.

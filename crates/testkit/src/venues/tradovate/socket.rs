@@ -67,7 +67,7 @@ impl Connection {
                     return Ok(());
                 }
                 _ = beat.tick() => {
-                    if heard.elapsed() > PATIENCE {
+                    if heard.elapsed() > PATIENCE && !self.venue.state().is_patient {
                         return Ok(());
                     }
                     self.send("h".to_owned()).await?;
