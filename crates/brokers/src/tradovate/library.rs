@@ -93,7 +93,18 @@ impl Library {
     ) -> Result<Resolved, Unresolved> {
         let unknown = || BrokerError::UnknownSymbol(symbol.clone());
         let (name, root) = match symbols::parse(symbol).ok_or_else(unknown)? {
-            Asked::Contract { name, root } => (name, root),
+            Asked::Contract { name, root, year } => {
+                if let Some(year) = year {
+                    // The venue's names have one digit: `ESZ2036` must not mean December 2026.
+                    let listed = self.product(session, &root).await?.ok_or_else(unknown)?;
+                    let is_it =
+                        |one: &Maturity| one.month / 100 == year && one.name(&root).as_ref() == Some(&name);
+                    if !listed.maturities.iter().any(is_it) {
+                        return Err(unknown().into());
+                    }
+                }
+                (name, root)
+            }
             Asked::Front { root } => {
                 let listed = self.product(session, &root).await?.ok_or_else(unknown)?;
                 let held = self.held_of(session, &root, held).await?;

@@ -98,7 +98,7 @@ impl Refusals {
         }
         self.gate.take().map_err(|pause| {
             BrokerError::Unavailable(format!(
-                "Tradovate takes no more logins from this address for {} s after failed ones",
+                "Tradovate takes no more logins from this address for {} s after failed ones.",
                 pause.as_secs() + 1
             ))
         })

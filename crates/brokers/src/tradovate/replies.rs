@@ -14,6 +14,13 @@ fn secret_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secre
     Option::<String>::deserialize(deserializer).map(|text| text.map(SecretString::from))
 }
 
+/// The document lets a list be missing or null.
+fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    Option::<Vec<T>>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
 /// A penalty: the request was not handled. Any answer with status 200 may be one.
 #[derive(Debug, Deserialize)]
 pub(super) struct Penalty {
@@ -239,10 +246,102 @@ pub(super) struct Named {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct SyncMessage {
+    #[serde(deserialize_with = "null_is_empty")]
     pub orders: Vec<Order>,
+    #[serde(deserialize_with = "null_is_empty")]
     pub order_versions: Vec<OrderVersion>,
+    #[serde(deserialize_with = "null_is_empty")]
     pub commands: Vec<Command>,
+    #[serde(deserialize_with = "null_is_empty")]
     pub fills: Vec<Fill>,
+    #[serde(deserialize_with = "null_is_empty")]
     pub execution_reports: Vec<VenueExecutionReport>,
+    #[serde(deserialize_with = "null_is_empty")]
     pub positions: Vec<Position>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::print_stdout)]
+    use std::fmt::Debug;
+
+    use atomik_testkit::venues::spec::material_file;
+    use serde::de::DeserializeOwned;
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    /// An instance of a schema with all of its properties.
+    fn sample(document: &Value, schema: &Value) -> Value {
+        if let Some(reference) = schema["$ref"].as_str() {
+            return sample(document, document.pointer(reference.trim_start_matches('#')).unwrap());
+        }
+        if let Some(words) = schema["enum"].as_array() {
+            return words[0].clone();
+        }
+        match schema["type"].as_str().unwrap() {
+            "array" => json!([sample(document, &schema["items"])]),
+            "object" => {
+                let properties = schema["properties"].as_object().unwrap();
+                let all = properties.iter().map(|(name, schema)| (name.clone(), sample(document, schema)));
+                Value::Object(all.collect::<Map<_, _>>())
+            }
+            "string" if schema["format"] == "date-time" => json!("2026-03-20T00:00:00.000Z"),
+            "string" => json!("x"),
+            "number" => json!(0.1),
+            "integer" => json!(3),
+            "boolean" => json!(true),
+            other => panic!("{other}"),
+        }
+    }
+
+    fn reads<T: DeserializeOwned + Debug>(document: &Value, name: &str) -> String {
+        let written = sample(document, &json!({"$ref": format!("#/components/schemas/{name}")}));
+        let read: T =
+            serde_json::from_str(&written.to_string()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let shown = format!("{read:?}");
+        assert!(!shown.contains("None") && !shown.contains("[]"), "{name}: a field was not found: {shown}");
+        shown
+    }
+
+    /// The material has no recorded answers: instances of the document's schemas stand in, with every property.
+    #[test]
+    fn every_field_is_the_documents() {
+        let Some(file) = material_file("specs/tradovate-reconstructed.openapi.json") else { return };
+        let document: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let shown = [
+            reads::<AccessToken>(&document, "AccessTokenResponse"),
+            reads::<Account>(&document, "Account"),
+            reads::<Placed>(&document, "PlaceOrderResult"),
+            reads::<Commanded>(&document, "CommandResult"),
+            reads::<Order>(&document, "Order"),
+            reads::<OrderVersion>(&document, "OrderVersion"),
+            reads::<Command>(&document, "Command"),
+            reads::<Fill>(&document, "Fill"),
+            reads::<FillFee>(&document, "FillFee"),
+            reads::<VenueExecutionReport>(&document, "ExecutionReport"),
+            reads::<Position>(&document, "Position"),
+            reads::<CashBalanceSnapshot>(&document, "CashBalanceSnapshot"),
+            reads::<Contract>(&document, "Contract"),
+            reads::<ContractMaturity>(&document, "ContractMaturity"),
+            reads::<Product>(&document, "Product"),
+            reads::<Named>(&document, "Exchange"),
+            reads::<Named>(&document, "Currency"),
+            reads::<SyncMessage>(&document, "SyncMessage"),
+        ];
+        // Seven fees of a tenth are seven tenths to the digit.
+        let fee: FillFee = serde_json::from_str(
+            &sample(&document, &json!({"$ref": "#/components/schemas/FillFee"})).to_string(),
+        )
+        .unwrap();
+        assert_eq!(fee.total(), Decimal::new(7, 1));
+        assert_eq!(shown.len(), 18);
+    }
+
+    #[test]
+    fn lists_that_are_null_are_empty() {
+        let read: SyncMessage =
+            serde_json::from_str(r#"{"users": [], "orders": null, "fills": null}"#).unwrap();
+        assert!(read.orders.is_empty() && read.positions.is_empty());
+    }
 }

@@ -80,6 +80,8 @@ pub(super) struct Session {
     orders: Budget,
     questions: Budget,
     renewals: Budget,
+    /// How often a 401 may begin a new session: one that means a missing permission must not close others by it.
+    begun_again: Budget,
     /// Whether the last order was answered with 401.
     denied: AtomicBool,
 }
@@ -106,6 +108,7 @@ impl Session {
             questions: Budget::new(parts.limits.questions_per_minute, minute),
             // The venue takes 15 an hour.
             renewals: Budget::new(12, Duration::from_secs(3_600)),
+            begun_again: Budget::new(2, Duration::from_secs(300)),
             denied: AtomicBool::new(false),
             parts,
             clock,
@@ -178,12 +181,17 @@ impl Session {
         }
     }
 
-    /// Forgets a token that the venue does not take any more.
-    fn drop_token(&self, stale: &Arc<Token>) {
+    /// Forgets a token that the venue does not take any more; whether another one may be had.
+    fn drop_token(&self, stale: &Arc<Token>) -> bool {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_some_and(|token| Arc::ptr_eq(token, stale)) {
+        if !current.as_ref().is_some_and(|token| Arc::ptr_eq(token, stale)) {
+            return true;
+        }
+        let may = self.begun_again.take().is_ok();
+        if may {
             *current = None;
         }
+        may
     }
 
     async fn renew(&self, token: &Token) -> Result<Token, BrokerError> {
@@ -363,7 +371,7 @@ impl Session {
             let request = self.request(method.clone(), path, Some(&token), body.clone())?;
             let answer = self.parts.wire.send(route, request).await.answer()?;
             match answer.status {
-                401 if try_number == 0 => self.drop_token(&token),
+                401 if try_number == 0 && self.drop_token(&token) => {}
                 401 | 403 => {
                     return Err(BrokerError::Unauthorized(format!(
                         "Tradovate does not let this login ask for {route} ({}). Check the permissions of the API key.",

@@ -17,7 +17,12 @@ const MONTHS: &str = "FGHJKMNQUVXZ";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// A contract, as the venue writes it.
-    Contract { name: String, root: String },
+    Contract {
+        name: String,
+        root: String,
+        /// Where the symbol has more of it than its last digit: `2026`.
+        year: Option<u32>,
+    },
     /// Whichever contract of a root is traded now.
     Front { root: String },
 }
@@ -52,7 +57,12 @@ fn contract(text: &str) -> Option<Asked> {
         return None;
     }
     let last = year.chars().last()?;
-    Some(Asked::Contract { name: format!("{root}{month}{last}"), root: root.to_owned() })
+    let full = year
+        .parse()
+        .ok()
+        .filter(|_| year.len() > 1)
+        .map(|year: u32| if year < 100 { 2_000 + year } else { year });
+    Some(Asked::Contract { name: format!("{root}{month}{last}"), root: root.to_owned(), year: full })
 }
 
 fn is_root(text: &str) -> bool {
@@ -158,7 +168,10 @@ mod tests {
     ) {
         let root = root.to_owned();
         let expected = match contract {
-            Some(name) => Asked::Contract { name: name.to_owned(), root },
+            Some(name) => {
+                let year = [("26", 2_026), ("2026", 2_026)].into_iter().find(|(end, _)| text.ends_with(end));
+                Asked::Contract { name: name.to_owned(), root, year: year.map(|(_, year)| year) }
+            }
             None => Asked::Front { root },
         };
         assert_eq!(parse(&Symbol::parse(text).unwrap()), Some(expected));

@@ -57,7 +57,7 @@ async fn a_contract_stays_what_it_is_and_has_the_products_rules() {
         assert_eq!((instrument.lot_size, instrument.exchange.as_str()), (Qty(Decimal::ONE), "CME"));
         assert_eq!((instrument.currency.as_str(), instrument.known), ("USD", true));
     }
-    for unknown in ["XX", "ESZ9", "ES2!", "AAPL"] {
+    for unknown in ["XX", "ESZ9", "ES2!", "AAPL", "ESZ2036", "ESZ16"] {
         let error = setup.broker.instrument(&symbol(unknown)).await.unwrap_err();
         assert_eq!(error, BrokerError::UnknownSymbol(symbol(unknown)));
         let outcome = setup.submit(&market_order(symbol(unknown), Side::Buy, Qty(Decimal::ONE))).await;
