@@ -119,7 +119,8 @@ impl TradovateBroker {
 
     /// The venue's id of an order, from the stream or else by asking.
     async fn order_id(&self, id: ClientOrderId) -> Result<Option<i64>, BrokerError> {
-        match self.shared.tracker(|tracker| tracker.order_id(id)) {
+        let known = self.shared.tracker(|tracker| tracker.order_id(id).filter(|_| !tracker.is_doubled(id)));
+        match known {
             Some(order_id) => Ok(Some(order_id)),
             None => self.shared.desk().order_id(id).await,
         }
@@ -164,6 +165,9 @@ impl Broker for TradovateBroker {
     async fn submit(&self, order: Approved) -> SubmitOutcome {
         let request = order.into_request();
         let id = request.client_order_id;
+        if self.shared.tracker(|tracker| tracker.is_doubled(id)) {
+            return unknown("Tradovate has several orders of this id".to_owned());
+        }
         if let Some(order_id) = self.shared.tracker(|tracker| tracker.order_id(id)) {
             return self.again(id, order_id).await;
         }

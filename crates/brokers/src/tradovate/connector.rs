@@ -28,9 +28,10 @@ use super::stream::{MAX_WAITING, Shared, UserStream};
 use crate::settings::{field_error, refused};
 use crate::wire::{UrlRules, Wire, WirePolicy};
 
-/// How long an order that was sent may not yet show among the commands. The venue documents none; its commands are written
-/// before an order is passed on, and an answer that is late by more than this is beyond its own timeout.
-const SETTLE_WINDOW: Duration = Duration::from_secs(10);
+/// How long an order that was sent may not yet show among the commands. The venue documents no delay, and writes a command
+/// before it passes the order on: what counts is how long a request may be on its way. After ten seconds the adapter closes
+/// the connection of a request without an answer; five more are for what was in the network then.
+const SETTLE_WINDOW: Duration = Duration::from_secs(15);
 
 /// Makes connections to Tradovate.
 pub struct TradovateConnector {

@@ -3,7 +3,7 @@
 //! Plain state: it is fed with entities and asked for reports. An order carries no client order id at the venue; the
 //! command that made it does.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use atomik_domain::{ClientOrderId, OrderStatus, Qty};
 use rust_decimal::Decimal;
@@ -23,6 +23,8 @@ pub(super) struct Tracker {
     account_id: i64,
     orders: BTreeMap<i64, Tracked>,
     ids: HashMap<ClientOrderId, i64>,
+    /// Ids of which the venue has made several orders.
+    doubled: HashSet<ClientOrderId>,
     held: BTreeMap<i64, Decimal>,
 }
 
@@ -130,7 +132,14 @@ impl Tracker {
     /// Notes whose an order is: the answer to it came.
     pub fn name(&mut self, order_id: i64, id: ClientOrderId) {
         self.orders.entry(order_id).or_default().id = Some(id);
-        self.ids.insert(id, order_id);
+        if self.ids.insert(id, order_id).is_some_and(|known| known != order_id) {
+            self.doubled.insert(id);
+        }
+    }
+
+    /// Whether the venue has made several orders of one id: then it is not clear which one is meant.
+    pub fn is_doubled(&self, id: ClientOrderId) -> bool {
+        self.doubled.contains(&id)
     }
 
     /// The venue's id of an order of ours.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use atomik_domain::{Amount, OrderRequest, OrderStatus, Qty, Side};
 use atomik_ports::broker::{CancelOutcome, LookUp, SubmitOutcome};
 use atomik_testkit::broker_suite::{limit_order, market_order};
+use atomik_testkit::venues::exchange::NewOrder;
 use atomik_testkit::venues::faults::Fault;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -156,4 +157,33 @@ async fn the_stream_shows_that_it_lives() {
         }
     };
     tokio::time::timeout(DEADLINE, beats).await.expect("heartbeats");
+}
+
+/// It must not happen; where it does, neither of the two is taken for the one that was meant.
+#[tokio::test]
+async fn two_orders_of_one_id_are_not_guessed_about() {
+    let mut setup = Setup::new().await;
+    let order = order();
+    let twin = NewOrder {
+        client_order_id: order.client_order_id.to_string(),
+        symbol: "MESM6".to_owned(),
+        side: order.side,
+        order_type: order.order_type,
+        time_in_force: order.time_in_force,
+        qty: order.order_qty.0,
+        limit_price: None,
+        stop_price: None,
+        reduce_only: false,
+    };
+    for _ in 0..2 {
+        setup.venue.exchange().place(twin.clone()).unwrap();
+    }
+    setup.reconnect().await.unwrap();
+    let found = setup.broker.look_up(&order.symbol, order.client_order_id).await;
+    assert!(matches!(found, LookUp::Unavailable { .. }), "{found:?}");
+    let canceled = setup.broker.cancel(&order.symbol, order.client_order_id).await;
+    assert!(matches!(canceled, CancelOutcome::Unknown { .. }), "{canceled:?}");
+    let outcome = setup.submit(&order).await;
+    assert!(matches!(outcome, SubmitOutcome::Unknown { .. }), "{outcome:?}");
+    assert!(placed(&setup).is_empty());
 }
