@@ -5,4 +5,5 @@ pub mod catalog;
 pub mod instruments;
 pub mod paper;
 mod settings;
+pub mod tradovate;
 pub mod wire;

@@ -2,11 +2,20 @@
 //!
 //! Prints the venue's address in a line, and ends when its standard input is closed.
 
-#![allow(clippy::print_stdout, clippy::panic, reason = "a program for tests")]
+#![allow(clippy::print_stdout, clippy::panic, clippy::disallowed_methods, reason = "a program for tests")]
 
 use std::io::Read;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use atomik_testkit::venues::alpaca::AlpacaVenue;
+use atomik_testkit::venues::ibkr_web::IbkrWebVenue;
+use atomik_testkit::venues::tradovate::FakeTradovate;
+use atomik_testkit::venues::tws::Tws;
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
 
 #[tokio::main]
 async fn main() {
@@ -15,6 +24,18 @@ async fn main() {
         "alpaca" => {
             let venue = AlpacaVenue::start_lenient().await;
             serve(&venue.base_url()).await;
+        }
+        "ibkr_web" => {
+            let venue = IbkrWebVenue::start_lenient().await;
+            serve(&venue.url()).await;
+        }
+        "tradovate" => {
+            let venue = FakeTradovate::start(None).await;
+            serve(&venue.server.http()).await;
+        }
+        "tws" => {
+            let venue = Tws::start(now_ms).await;
+            serve(&venue.address().to_string()).await;
         }
         _ => panic!("there is no venue {name:?}"),
     }

@@ -17,3 +17,4 @@ pub mod exchange;
 pub mod faults;
 pub mod server;
 pub mod spec;
+pub mod tradovate;

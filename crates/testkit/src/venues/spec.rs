@@ -288,7 +288,8 @@ impl Parameter {
         if wants("string") || self.raw.get("enum").is_some_and(|one| one[0].is_string()) {
             Value::from(text)
         } else if wants("array") {
-            parsed().unwrap_or_else(|| Value::from(text.split(',').collect::<Vec<_>>()))
+            let item = |item: &str| serde_json::from_str(item).unwrap_or_else(|_| Value::from(item));
+            parsed().filter(Value::is_array).unwrap_or_else(|| text.split(',').map(item).collect())
         } else {
             parsed().unwrap_or_else(|| Value::from(text))
         }
