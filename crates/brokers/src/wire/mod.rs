@@ -7,6 +7,7 @@
 //!   signatures and account numbers.
 
 mod budget;
+pub mod decimal;
 mod http;
 mod stream;
 mod urls;

@@ -14,5 +14,6 @@
 
 pub mod exchange;
 pub mod faults;
+pub mod ibkr_web;
 pub mod server;
 pub mod spec;
