@@ -347,7 +347,63 @@ impl IbkrWebVenue {
 /// Where it is there and cannot be read.
 #[must_use]
 pub fn specification() -> Option<Spec> {
-    Some(Spec::of(document()?, "/v1/api"))
+    let mut document = document()?;
+    keep_what_is_spoken(&mut document);
+    Some(Spec::of(document, "/v1/api"))
+}
+
+/// The operations that clients of this venue use. The document has over a hundred others, and reading them takes a minute.
+const SPOKEN: &[&str] = &[
+    "/iserver/auth/status",
+    "/iserver/auth/ssodh/init",
+    "/tickle",
+    "/iserver/accounts",
+    "/iserver/account",
+    "/portfolio/accounts",
+    "/portfolio/{accountId}/positions/invalidate",
+    "/portfolio/{accountId}/positions/{pageId}",
+    "/portfolio/{accountId}/summary",
+    "/trsrv/stocks",
+    "/trsrv/futures",
+    "/iserver/secdef/search",
+    "/iserver/contract/{conid}/info-and-rules",
+    "/iserver/marketdata/snapshot",
+    "/iserver/account/{accountId}/orders",
+    "/iserver/reply/{replyId}",
+    "/iserver/account/{accountId}/order/{orderId}",
+    "/iserver/account/orders",
+    "/iserver/account/trades",
+    "/iserver/account/order/status/{orderId}",
+];
+
+/// Leaves out all other operations, and every component that those kept do not refer to.
+fn keep_what_is_spoken(document: &mut Value) {
+    let paths = document["paths"].as_object_mut().expect("paths");
+    paths.retain(|path, _| SPOKEN.contains(&path.as_str()));
+    assert_eq!(paths.len(), SPOKEN.len(), "the document has every operation that is spoken");
+    let mut wanted = BTreeSet::new();
+    let mut next = references(&document["paths"]);
+    while !next.is_empty() {
+        let found: BTreeSet<_> = next.iter().filter_map(|name| document.pointer(name)).flat_map(references).collect();
+        wanted.append(&mut next);
+        next = found.difference(&wanted).cloned().collect();
+    }
+    for (kind, components) in document["components"].as_object_mut().expect("components") {
+        if let Some(components) = components.as_object_mut() {
+            components.retain(|name, _| wanted.contains(&format!("/components/{kind}/{name}")));
+        }
+    }
+}
+
+fn references(value: &Value) -> BTreeSet<String> {
+    match value {
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        Value::Object(object) => {
+            let own = object.get("$ref").and_then(Value::as_str).map(|name| name.trim_start_matches('#').to_owned());
+            object.values().flat_map(references).chain(own).collect()
+        }
+        _ => BTreeSet::new(),
+    }
 }
 
 /// The document behind [`specification`].
