@@ -79,7 +79,8 @@ mod tests {
     fn what_is_longer_than_a_decimal_is_rounded_and_what_is_no_number_is_refused() {
         let long = parse(r#"{"qty": "133.84615384615384615384615384615385"}"#).unwrap();
         assert_eq!(long.qty.to_string(), "133.84615384615384615384615385");
-        for wrong in [r#"{"qty": "abc"}"#, r#"{"qty": null}"#, r#"{"qty": ""}"#, r#"{}"#, r#"{"qty": "1_0"}"#] {
+        for wrong in [r#"{"qty": "abc"}"#, r#"{"qty": null}"#, r#"{"qty": ""}"#, r#"{}"#, r#"{"qty": "1_0"}"#]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

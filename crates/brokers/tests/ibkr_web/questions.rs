@@ -101,7 +101,8 @@ async fn a_confirmation_without_an_answer_is_unknown_and_found_by_asking() {
 #[tokio::test]
 async fn look_ups_at_once_share_their_lists() {
     let setup = Setup::new().await;
-    let before = (setup.venue.count("GET", "/iserver/account/orders"), setup.venue.count("GET", "/account/trades"));
+    let before =
+        (setup.venue.count("GET", "/iserver/account/orders"), setup.venue.count("GET", "/account/trades"));
     let lookups: Vec<_> = (0..20)
         .map(|_| {
             let broker = std::sync::Arc::clone(&setup.broker);

@@ -31,10 +31,34 @@ fn request(order_type: OrderType, tif: TimeInForce, limit: Option<&str>, stop: O
 }
 
 #[rstest]
-#[case(OrderType::Market, TimeInForce::Day, None, None, r#""orderType":"MKT","side":"SELL","tif":"DAY","quantity":3,"cOID""#)]
-#[case(OrderType::Limit, TimeInForce::Gtc, Some("5000.250"), None, r#""orderType":"LMT","side":"SELL","tif":"GTC","quantity":3,"price":5000.25,"cOID""#)]
-#[case(OrderType::Stop, TimeInForce::Gtc, None, Some("4999"), r#""orderType":"STP","side":"SELL","tif":"GTC","quantity":3,"price":4999,"cOID""#)]
-#[case(OrderType::StopLimit, TimeInForce::Ioc, Some("4998"), Some("4999"), r#""orderType":"STOP_LIMIT","side":"SELL","tif":"IOC","quantity":3,"price":4998,"auxPrice":4999,"cOID""#)]
+#[case(
+    OrderType::Market,
+    TimeInForce::Day,
+    None,
+    None,
+    r#""orderType":"MKT","side":"SELL","tif":"DAY","quantity":3,"cOID""#
+)]
+#[case(
+    OrderType::Limit,
+    TimeInForce::Gtc,
+    Some("5000.250"),
+    None,
+    r#""orderType":"LMT","side":"SELL","tif":"GTC","quantity":3,"price":5000.25,"cOID""#
+)]
+#[case(
+    OrderType::Stop,
+    TimeInForce::Gtc,
+    None,
+    Some("4999"),
+    r#""orderType":"STP","side":"SELL","tif":"GTC","quantity":3,"price":4999,"cOID""#
+)]
+#[case(
+    OrderType::StopLimit,
+    TimeInForce::Ioc,
+    Some("4998"),
+    Some("4999"),
+    r#""orderType":"STOP_LIMIT","side":"SELL","tif":"IOC","quantity":3,"price":4998,"auxPrice":4999,"cOID""#
+)]
 fn tickets(
     #[case] order_type: OrderType,
     #[case] tif: TimeInForce,
@@ -73,13 +97,25 @@ enum Kind {
 }
 
 #[rstest]
-#[case(200, r#"[{"order_id":"1370093239","order_status":"PreSubmitted","encrypt_message":"1"}]"#, Kind::Placed)]
+#[case(
+    200,
+    r#"[{"order_id":"1370093239","order_status":"PreSubmitted","encrypt_message":"1"}]"#,
+    Kind::Placed
+)]
 #[case(200, r#"[{"order_id":1370093239,"order_status":"Submitted"}]"#, Kind::Placed)]
 #[case(200, r#"[{"id":"a-b","message":["Sure?"],"messageIds":["o163"]}]"#, Kind::Asks)]
 #[case(200, r#"{"error":"Order not confirmed "}"#, Kind::Refused)]
 #[case(400, r#"{"error":"Invalid order type X"}"#, Kind::Refused)]
-#[case(400, r#"{"error":"Order couldn't be submitted: Local order ID=x is already registered."}"#, Kind::Duplicate)]
-#[case(200, r#"{"orderId":123456789,"text":"Use the algo?","options":["Yes"],"prompt":true,"messageId":"p12"}"#, Kind::Refused)]
+#[case(
+    400,
+    r#"{"error":"Order couldn't be submitted: Local order ID=x is already registered."}"#,
+    Kind::Duplicate
+)]
+#[case(
+    200,
+    r#"{"orderId":123456789,"text":"Use the algo?","options":["Yes"],"prompt":true,"messageId":"p12"}"#,
+    Kind::Refused
+)]
 // What may have placed something, or cannot be read.
 #[case(500, r#"{"error":"internal server error"}"#, Kind::Unclear)]
 #[case(503, "", Kind::Unclear)]
@@ -107,8 +143,14 @@ fn answers_to_orders(#[case] status: u16, #[case] body: &str, #[case] kind: Kind
 
 #[test]
 fn answers_to_cancels() {
-    assert_eq!(read_cancel(&answer(200, r#"{"msg":"Request was submitted","order_id":"1"}"#)), CancelVerdict::Requested);
-    assert_eq!(read_cancel(&answer(200, r#"{"error":"OrderID 123456 doesn't exist"}"#)), CancelVerdict::Absent);
+    assert_eq!(
+        read_cancel(&answer(200, r#"{"msg":"Request was submitted","order_id":"1"}"#)),
+        CancelVerdict::Requested
+    );
+    assert_eq!(
+        read_cancel(&answer(200, r#"{"error":"OrderID 123456 doesn't exist"}"#)),
+        CancelVerdict::Absent
+    );
     assert_eq!(read_cancel(&answer(400, r#"{"error":"no"}"#)), CancelVerdict::Refused("no".to_owned()));
     assert!(matches!(read_cancel(&answer(503, "")), CancelVerdict::Unclear(_)));
     assert!(matches!(read_cancel(&answer(200, "<html>")), CancelVerdict::Unclear(_)));
@@ -236,15 +278,20 @@ fn orders_that_are_not_ours_are_nobodys() {
         foreign.order_ref = name;
         assert_eq!(book.trade(&foreign), None);
     }
-    let row: OrderRow = serde_json::from_str(r#"{"orderId": 7, "status": "Filled", "order_ref": "by hand"}"#).unwrap();
+    let row: OrderRow =
+        serde_json::from_str(r#"{"orderId": 7, "status": "Filled", "order_ref": "by hand"}"#).unwrap();
     assert_eq!(book.row(&row), None);
 }
 
 #[test]
 fn numbers_are_read_as_they_are_written() {
-    for (text, number) in
-        [("5.0", Some("5.0")), ("5,000.25", Some("5000.25")), ("1E-7", Some("0.0000001")), ("", None), ("x", None)]
-    {
+    for (text, number) in [
+        ("5.0", Some("5.0")),
+        ("5,000.25", Some("5000.25")),
+        ("1E-7", Some("0.0000001")),
+        ("", None),
+        ("x", None),
+    ] {
         assert_eq!(read_number(text), number.map(decimal), "{text}");
     }
 }
@@ -279,7 +326,8 @@ fn roots_that_the_broker_calls_otherwise(#[case] root: &str, #[case] name: &str)
 }
 
 fn row(conid: i64, last: u32, cut_off: Option<u32>) -> FutureRow {
-    let value: Value = json!({"conid": conid, "expirationDate": last, "ltd": last, "longFuturesCutOff": cut_off});
+    let value: Value =
+        json!({"conid": conid, "expirationDate": last, "ltd": last, "longFuturesCutOff": cut_off});
     serde_json::from_value(value).unwrap()
 }
 

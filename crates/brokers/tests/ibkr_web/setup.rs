@@ -36,8 +36,11 @@ pub fn connector_at(now: &str) -> WebConnector {
         silence_timeout: Duration::from_secs(60),
     };
     // A fake counts nothing; what is counted of it are its requests.
-    let pace =
-        Pace { requests_per_second: 10_000, lists: Duration::from_millis(5), tickle: Duration::from_secs(55) };
+    let pace = Pace {
+        requests_per_second: 10_000,
+        lists: Duration::from_millis(5),
+        tickle: Duration::from_secs(55),
+    };
     let clock = Arc::new(FixedClock(UnixMicros::parse_rfc3339(now).unwrap()));
     WebConnector::new(clock, UrlRules::default(), policy).with_pace(pace)
 }

@@ -41,7 +41,10 @@ async fn a_symbol_has_its_contract_and_rules(
     let instrument = broker.instrument(&symbol(text)).await.unwrap();
     assert_eq!(instrument.symbol, symbol(text));
     assert_eq!(instrument.contract, contract.map(symbol));
-    assert_eq!((instrument.tick_size.to_string(), instrument.lot_size.to_string()), (tick.to_owned(), "1".to_owned()));
+    assert_eq!(
+        (instrument.tick_size.to_string(), instrument.lot_size.to_string()),
+        (tick.to_owned(), "1".to_owned())
+    );
     assert_eq!(instrument.multiplier.normalize().to_string(), multiplier);
     venue.assert_clean();
 }

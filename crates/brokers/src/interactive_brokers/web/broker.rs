@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use atomik_domain::gate::Approved;
 use atomik_domain::{
-    ClientOrderId, ExecutionReport, Instrument, OrderRequest, OrderStatus, Price, Qty, SignedQty, Symbol, UnixMicros,
-    VenueOrderId,
+    ClientOrderId, ExecutionReport, Instrument, OrderRequest, OrderStatus, Price, Qty, SignedQty, Symbol,
+    UnixMicros, VenueOrderId,
 };
 use atomik_ports::Clock;
 use atomik_ports::broker::{
@@ -21,6 +21,7 @@ use tokio::task::AbortHandle;
 use super::contracts::{Contract, Contracts};
 use super::gateway::{Gateway, RETRY_AFTER};
 use super::look_up::Ledger;
+use super::orders::{Standing, Word};
 use super::placing::{CancelVerdict, MAX_QUESTIONS, Question, Verdict, read, read_cancel, rule_of, ticket};
 use super::portfolio::Portfolio;
 use super::replies::{SnapshotRow, read_number};
@@ -54,7 +55,10 @@ impl Drop for WebBroker {
 fn check(request: &OrderRequest, contract: &Contract) -> Result<(), String> {
     let lots = request.order_qty.0.checked_rem(Decimal::ONE).is_some_and(|rest| rest.is_zero());
     if !lots || request.order_qty.0 <= Decimal::ZERO {
-        return Err(format!("{} of {} cannot be traded: only whole numbers can", request.order_qty, request.symbol));
+        return Err(format!(
+            "{} of {} cannot be traded: only whole numbers can",
+            request.order_qty, request.symbol
+        ));
     }
     let types = &contract.info.rules.order_types;
     let wanted = rule_of(request.order_type);
@@ -64,7 +68,10 @@ fn check(request: &OrderRequest, contract: &Contract) -> Result<(), String> {
     for price in [request.limit_price, request.stop_price].into_iter().flatten() {
         let step = contract.tick_at(price.0).unwrap_or_default();
         if !step.is_zero() && !price.0.checked_rem(step).is_some_and(|rest| rest.is_zero()) {
-            return Err(format!("the price {price} is no multiple of {step}, the price step of {}", contract.local));
+            return Err(format!(
+                "the price {price} is no multiple of {step}, the price step of {}",
+                contract.local
+            ));
         }
     }
     Ok(())
@@ -95,7 +102,10 @@ impl WebBroker {
         for _ in 0..MAX_QUESTIONS {
             match read(&answer) {
                 Verdict::Asks(question) if question.is_allowed(&self.answer_questions) => {
-                    tracing::info!(ids = question.ids.join(","), "a question of the broker's is answered with yes");
+                    tracing::info!(
+                        ids = question.ids.join(","),
+                        "a question of the broker's is answered with yes"
+                    );
                     answer = self.reply(&question, true).await?;
                 }
                 Verdict::Asks(question) => return Ok(self.decline(request, &question).await),
@@ -131,12 +141,16 @@ impl WebBroker {
     async fn conclude(&self, request: &OrderRequest, verdict: Verdict) -> SubmitOutcome {
         let id = request.client_order_id;
         match verdict {
-            Verdict::Placed { order_id, .. } => {
+            Verdict::Placed { order_id, status } => {
+                let word = Word::read(status.as_deref().unwrap_or("Submitted"), false);
+                let standing = Standing { word, filled: None, total: None, reason: None };
                 let report = self.ledger.book(|book| {
                     book.placed(id, &order_id);
-                    book.get(id).map(|known| known.report_of_fills(id))
+                    // An end that comes with the answer comes without its executions: the watch tells it with them.
+                    let known = book.get(id);
+                    known
+                        .map(|known| known.settle(id, &standing).unwrap_or_else(|| known.report_of_fills(id)))
                 });
-                // The word that came with the answer is older than any fill: the stream and the watch tell the rest.
                 let _ = self.watch.try_send(id);
                 SubmitOutcome::Accepted(report.unwrap_or_else(|| working(id, order_id)))
             }
@@ -144,7 +158,8 @@ impl WebBroker {
             Verdict::Duplicate => match self.ledger.look_up(id).await {
                 LookUp::Found(report) => SubmitOutcome::Accepted(report),
                 _ => SubmitOutcome::Unknown {
-                    evidence: "the broker says that it has an order of this id already, and does not show it".to_owned(),
+                    evidence: "the broker says that it has an order of this id already, and does not show it"
+                        .to_owned(),
                 },
             },
             Verdict::Unclear(evidence) => SubmitOutcome::Unknown { evidence },

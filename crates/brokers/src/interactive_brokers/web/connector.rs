@@ -9,7 +9,8 @@ use atomik_domain::{
     BrokerAccount, BrokerId, Environment, ExecutionReport, Instrument, OrderType, TimeInForce,
 };
 use atomik_ports::broker::{
-    Broker, BrokerDescription, BrokerError, Capabilities, ClientIdUniqueness, FieldError, FillReports, RateLimit,
+    Broker, BrokerDescription, BrokerError, Capabilities, ClientIdUniqueness, FieldError, FillReports,
+    RateLimit,
 };
 use atomik_ports::{BrokerConnector, Clock, Credentials, Custody};
 use serde_json::Value;
@@ -105,7 +106,12 @@ impl BrokerConnector for WebConnector {
         let portfolio = Arc::new(Portfolio::new(Arc::clone(&gateway), id.clone()));
         let clock = Arc::clone(&self.clock);
         Ok(Arc::new(WebBroker {
-            contracts: Contracts::new(Arc::clone(&gateway), Arc::clone(&portfolio), Arc::clone(&clock), settings.roll_days),
+            contracts: Contracts::new(
+                Arc::clone(&gateway),
+                Arc::clone(&portfolio),
+                Arc::clone(&clock),
+                settings.roll_days,
+            ),
             gateway,
             account: id,
             portfolio,
@@ -127,7 +133,8 @@ impl BrokerConnector for WebConnector {
 }
 
 fn capabilities() -> Capabilities {
-    let limit = |of: &str, max, seconds| RateLimit { of: of.to_owned(), max, per: Duration::from_secs(seconds) };
+    let limit =
+        |of: &str, max, seconds| RateLimit { of: of.to_owned(), max, per: Duration::from_secs(seconds) };
     Capabilities {
         order_types: OrderType::ALL.to_vec(),
         times_in_force: vec![TimeInForce::Day, TimeInForce::Gtc, TimeInForce::Ioc],

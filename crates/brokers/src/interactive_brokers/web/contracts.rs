@@ -32,11 +32,14 @@ pub(super) struct Contract {
 
 impl Contract {
     fn read(info: ContractInfo) -> Result<Self, BrokerError> {
-        let unusable = |what: &str| BrokerError::Unavailable(format!("the broker's contract {} {what}", info.con_id));
+        let unusable =
+            |what: &str| BrokerError::Unavailable(format!("the broker's contract {} {what}", info.con_id));
         let class = match info.instrument_type.as_deref() {
             Some("FUT") => AssetClass::Future,
             Some("STK") => AssetClass::Equity,
-            other => return Err(unusable(&format!("is a {}, which is not traded here", other.unwrap_or("thing")))),
+            other => {
+                return Err(unusable(&format!("is a {}, which is not traded here", other.unwrap_or("thing"))));
+            }
         };
         if let Some(error) = info.rules.error.as_ref().filter(|error| !error.is_empty()) {
             return Err(unusable(&format!("has no rules: {error}")));
@@ -61,7 +64,8 @@ impl Contract {
     fn instrument(&self, symbol: &Symbol) -> Result<Instrument, BrokerError> {
         let tick = self.info.rules.increment.filter(|step| *step > Decimal::ZERO);
         let tick = tick.or_else(|| self.info.rules.increment_rules.iter().map(|rule| rule.increment).min());
-        let tick = tick.ok_or_else(|| BrokerError::Unavailable(format!("the broker tells no price step of {symbol}")))?;
+        let tick = tick
+            .ok_or_else(|| BrokerError::Unavailable(format!("the broker tells no price step of {symbol}")))?;
         let multiplier = self.info.multiplier.filter(|multiplier| *multiplier > Decimal::ZERO);
         if self.class == AssetClass::Future && multiplier.is_none() {
             return Err(BrokerError::Unavailable(format!("the broker tells no multiplier of {symbol}")));
@@ -100,7 +104,12 @@ struct Known {
 }
 
 impl Contracts {
-    pub fn new(gateway: Arc<Gateway>, portfolio: Arc<Portfolio>, clock: Arc<dyn Clock>, roll_days: u32) -> Self {
+    pub fn new(
+        gateway: Arc<Gateway>,
+        portfolio: Arc<Portfolio>,
+        clock: Arc<dyn Clock>,
+        roll_days: u32,
+    ) -> Self {
         Self { gateway, portfolio, clock, roll_days, known: Mutex::default() }
     }
 
@@ -260,11 +269,15 @@ impl Contracts {
         // The broker writes classes with a space: BRK B.
         let name = text.replace('.', " ");
         let query: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
-        let found: Stocks = self.gateway.get("GET /trsrv/stocks", &format!("/trsrv/stocks?symbols={query}")).await?;
+        let found: Stocks =
+            self.gateway.get("GET /trsrv/stocks", &format!("/trsrv/stocks?symbols={query}")).await?;
         let companies = found.get(&name).into_iter().flatten();
         let shares = companies.filter(|company| company.asset_class.as_deref().unwrap_or("STK") == "STK");
-        let mut listings: Vec<_> =
-            shares.flat_map(|company| &company.contracts).filter(|one| one.is_us).map(|one| one.conid).collect();
+        let mut listings: Vec<_> = shares
+            .flat_map(|company| &company.contracts)
+            .filter(|one| one.is_us)
+            .map(|one| one.conid)
+            .collect();
         listings.sort_unstable();
         listings.dedup();
         match listings.as_slice() {
@@ -293,7 +306,8 @@ impl Contracts {
             let is_share = row.sections.iter().any(|section| section.sec_type.as_deref() == Some("STK"));
             let spelling = row.symbol.unwrap_or_default().replace(' ', ".");
             let Ok(symbol) = Symbol::parse(&spelling) else { continue };
-            if is_share && found.len() < limit && !found.iter().any(|instrument| instrument.symbol == symbol) {
+            if is_share && found.len() < limit && !found.iter().any(|instrument| instrument.symbol == symbol)
+            {
                 let mut instrument = crate::instruments::resolve(&symbol);
                 instrument.name = row.company_name.unwrap_or(instrument.name);
                 instrument.exchange = row.description.unwrap_or(instrument.exchange);

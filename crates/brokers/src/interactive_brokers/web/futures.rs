@@ -107,7 +107,8 @@ pub fn last_day(row: &FutureRow) -> Option<Date> {
 #[must_use]
 pub fn fronts(rows: &[FutureRow], today: Date, roll_days: u32) -> Vec<FutureRow> {
     let far_enough = |row: &&FutureRow| {
-        last_day(row).is_some_and(|last| (last - today).get_days() > i32::try_from(roll_days).unwrap_or(i32::MAX))
+        last_day(row)
+            .is_some_and(|last| (last - today).get_days() > i32::try_from(roll_days).unwrap_or(i32::MAX))
     };
     let mut rows: Vec<_> = rows.iter().filter(far_enough).cloned().collect();
     rows.sort_by_key(|row| (row.expiration_date, row.conid));
@@ -123,8 +124,11 @@ pub fn of_month(rows: &[FutureRow], (year, month): (i16, i8)) -> Vec<FutureRow> 
         let day = day(row.expiration_date)?;
         Some((months(i32::from(day.year()), i32::from(day.month())) - wanted).abs())
     };
-    let mut near: Vec<_> =
-        rows.iter().filter_map(|row| Some((distance(row)?, row.clone()))).filter(|(far, _)| *far <= 2).collect();
+    let mut near: Vec<_> = rows
+        .iter()
+        .filter_map(|row| Some((distance(row)?, row.clone())))
+        .filter(|(far, _)| *far <= 2)
+        .collect();
     near.sort_by_key(|(far, row)| (*far, row.expiration_date, row.conid));
     near.into_iter().map(|(_, row)| row).collect()
 }

@@ -38,11 +38,7 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self {
-            requests_per_second: 5,
-            lists: Duration::from_secs(5),
-            tickle: Duration::from_secs(55),
-        }
+        Self { requests_per_second: 5, lists: Duration::from_secs(5), tickle: Duration::from_secs(55) }
     }
 }
 

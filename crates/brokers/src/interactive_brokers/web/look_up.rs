@@ -98,7 +98,9 @@ impl Ledger {
         self.read_trades(Instant::now()).await?;
         let report = self.known(id).unwrap_or_default().settle(id, &standing);
         Ok(Some(report.map_or_else(
-            || LookUp::Unavailable { evidence: "the broker does not list all of its executions yet".to_owned() },
+            || LookUp::Unavailable {
+                evidence: "the broker does not list all of its executions yet".to_owned(),
+            },
             LookUp::Found,
         )))
     }
@@ -126,9 +128,9 @@ impl Ledger {
         Ok(match self.known(id) {
             Some(known) if !known.filled().is_zero() => LookUp::Found(known.gone(id)),
             // The broker gave it an id, so it exists, whatever the lists say.
-            Some(Known { venue_id: Some(_), .. }) => LookUp::Unavailable {
-                evidence: "the broker took it, and does not list it".to_owned(),
-            },
+            Some(Known { venue_id: Some(_), .. }) => {
+                LookUp::Unavailable { evidence: "the broker took it, and does not list it".to_owned() }
+            }
             _ => LookUp::NotFound,
         })
     }

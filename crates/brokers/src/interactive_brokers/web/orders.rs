@@ -70,7 +70,12 @@ impl Standing {
     #[must_use]
     pub fn of_state(state: &OrderState) -> Self {
         let word = Word::read(&state.order_status, false);
-        Self { word, filled: state.cum_fill, total: state.total_size, reason: state.order_status_description.clone() }
+        Self {
+            word,
+            filled: state.cum_fill,
+            total: state.total_size,
+            reason: state.order_status_description.clone(),
+        }
     }
 }
 
@@ -115,7 +120,8 @@ impl Known {
         let known = self.executions.get(&id);
         // A later correction stands; the same one again may bring the commission, and never takes it away.
         if known.is_some_and(|known| {
-            known.name > trade.execution_id || (known.name == trade.execution_id && trade.commission.is_none())
+            known.name > trade.execution_id
+                || (known.name == trade.execution_id && trade.commission.is_none())
         }) {
             return;
         }

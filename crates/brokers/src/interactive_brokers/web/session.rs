@@ -35,9 +35,8 @@ pub(super) async fn sign_on(
     let mut status = ask_status(gateway).await?;
     if !status.authenticated {
         let body = json!({"publish": true, "compete": settings.compete}).to_string();
-        status = gateway
-            .post("POST /iserver/auth/ssodh/init", "/iserver/auth/ssodh/init", Some(body))
-            .await?;
+        status =
+            gateway.post("POST /iserver/auth/ssodh/init", "/iserver/auth/ssodh/init", Some(body)).await?;
     }
     for _ in 0..LOOKS {
         if status.authenticated && !(status.competing && !settings.compete) {
@@ -105,9 +104,9 @@ fn choose(accounts: &[String], wanted: Option<&str>) -> Result<String, BrokerErr
             all()
         ))),
         (None, [only]) => Ok((*only).clone()),
-        (None, []) => {
-            Err(BrokerError::Unauthorized("The user who is signed in at the gateway may trade no account.".to_owned()))
-        }
+        (None, []) => Err(BrokerError::Unauthorized(
+            "The user who is signed in at the gateway may trade no account.".to_owned(),
+        )),
         (None, _) => Err(BrokerError::Unauthorized(format!(
             "The user who is signed in at the gateway has several accounts: set account to one of: {}.",
             all()
@@ -142,7 +141,9 @@ pub(super) async fn keep_alive(gateway: &Gateway, every: Duration) -> String {
         match tickle(gateway).await {
             Ok(Tickle { iserver, .. }) => {
                 failures = 0;
-                let status = iserver.auth_status.unwrap_or(SessionStatus { authenticated: true, ..SessionStatus::default() });
+                let status = iserver
+                    .auth_status
+                    .unwrap_or(SessionStatus { authenticated: true, ..SessionStatus::default() });
                 if !status.authenticated {
                     return "the trading session ended".to_owned();
                 }

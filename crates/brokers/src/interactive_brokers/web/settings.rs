@@ -118,7 +118,9 @@ fn nearness(url: &Url) -> Result<bool, WrongUrl> {
         _ => None,
     };
     near.ok_or_else(|| {
-        WrongUrl("must be on this machine or in a private network, by number: https://127.0.0.1:5000".to_owned())
+        WrongUrl(
+            "must be on this machine or in a private network, by number: https://127.0.0.1:5000".to_owned(),
+        )
     })
 }
 

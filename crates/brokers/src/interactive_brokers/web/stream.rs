@@ -43,7 +43,8 @@ impl Stream {
     /// orders it says nothing, and on some gateways never does.
     pub async fn open(gateway: &Gateway, session: &str, ledger: &Ledger) -> Result<Self, BrokerError> {
         let cookie = HeaderValue::try_from(format!("api={session}"));
-        let mut cookie = cookie.map_err(|_| BrokerError::Unavailable("the session's name is no header".to_owned()))?;
+        let mut cookie =
+            cookie.map_err(|_| BrokerError::Unavailable("the session's name is no header".to_owned()))?;
         cookie.set_sensitive(true);
         let (url, headers) = (gateway.stream_url()?, [(COOKIE, cookie)]);
         let socket = if gateway.loopback {
@@ -139,11 +140,17 @@ impl Stream {
 fn fills(ledger: &Ledger, trades: &[Trade]) -> Vec<ExecutionReport> {
     let mut ids: Vec<_> = trades.iter().filter_map(|trade| ledger.note(trade)).collect();
     ids.dedup();
-    ids.into_iter().filter_map(|id| ledger.book(|book| book.get(id).map(|known| known.report_of_fills(id)))).collect()
+    ids.into_iter()
+        .filter_map(|id| ledger.book(|book| book.get(id).map(|known| known.report_of_fills(id))))
+        .collect()
 }
 
 /// Reports of where orders stand. Where executions are still missing, the order is watched until they come.
-fn standings(ledger: &Ledger, rows: &[OrderRow], watch: &mpsc::Sender<ClientOrderId>) -> Vec<ExecutionReport> {
+fn standings(
+    ledger: &Ledger,
+    rows: &[OrderRow],
+    watch: &mpsc::Sender<ClientOrderId>,
+) -> Vec<ExecutionReport> {
     let mut told = Vec::new();
     for row in rows {
         let Some(id) = ledger.book(|book| book.row(row)) else { continue };

@@ -69,7 +69,9 @@ fn read_ticket(shared: &Shared, ticket: &Value) -> Result<NewOrder, String> {
     };
     for price in [limit_price, stop_price].into_iter().flatten() {
         if !(price % listing.tick).is_zero() {
-            return Err("The price does not conform to the minimum price variation for this contract.".to_owned());
+            return Err(
+                "The price does not conform to the minimum price variation for this contract.".to_owned()
+            );
         }
     }
     Ok(NewOrder {
@@ -118,7 +120,8 @@ async fn place(
             return Json(json!({"error": text})).into_response();
         }
         Some(Fault::RateLimited) => {
-            return (StatusCode::TOO_MANY_REQUESTS, Json(json!({"error": "Too many requests"}))).into_response();
+            return (StatusCode::TOO_MANY_REQUESTS, Json(json!({"error": "Too many requests"})))
+                .into_response();
         }
         Some(Fault::TokenExpired) => return StatusCode::UNAUTHORIZED.into_response(),
         Some(Fault::Maintenance) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
@@ -129,7 +132,11 @@ async fn place(
         Err(text) => return refused(&text),
     };
     let questions = shared.state().questions.clone();
-    if questions.is_empty() { take(&shared, asked, fault).await } else { ask(&shared, asked, questions, fault) }
+    if questions.is_empty() {
+        take(&shared, asked, fault).await
+    } else {
+        ask(&shared, asked, questions, fault)
+    }
 }
 
 /// Asks the first of these questions; the order waits for the answer.
@@ -139,7 +146,8 @@ fn ask(shared: &Shared, asked: NewOrder, mut questions: Questions, fault: Option
     state.replies += 1;
     let id = format!("99097238-9824-4830-84ef-{:012}", state.replies);
     state.pending.insert(id.clone(), Pending { asked, rest: questions, fault });
-    Json(json!([{"id": id, "message": [text], "isSuppressed": false, "messageIds": [message_id]}])).into_response()
+    Json(json!([{"id": id, "message": [text], "isSuppressed": false, "messageIds": [message_id]}]))
+        .into_response()
 }
 
 async fn reply(
@@ -179,7 +187,9 @@ async fn take(shared: &Shared, asked: NewOrder, fault: Option<Fault>) -> Respons
     let order = match taken {
         Ok(order) => order,
         Err(Refused::Duplicate(_)) => return duplicate(&coid),
-        Err(Refused::Quantity) => return refused("The quantity does not conform to the minimum size increment."),
+        Err(Refused::Quantity) => {
+            return refused("The quantity does not conform to the minimum size increment.");
+        }
         Err(other) => return refused(&format!("{other:?}")),
     };
     {
@@ -197,10 +207,11 @@ async fn take(shared: &Shared, asked: NewOrder, fault: Option<Fault>) -> Respons
         Some(Fault::TimeoutThenFilled) => never().await,
         Some(Fault::DroppedAfter) => hang_up(),
         Some(Fault::ServerErrorAfter) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"error": "internal server error"}))).into_response()
+            (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"error": "internal server error"})))
+                .into_response()
         }
         Some(Fault::UnreadableSuccess) => "<html>".into_response(),
-        Some(Fault::UnknownStatus) => placed(&order, "Bewildered"),
+        Some(Fault::UnknownStatus) => placed(&order, words::UNHEARD),
         _ => placed(&order, "PreSubmitted"),
     }
 }
@@ -212,7 +223,8 @@ fn placed(order: &VenueOrder, status: &str) -> Response {
 
 /// Waits until the stream told of everything that happened to an order.
 async fn told(shared: &Shared, order: &VenueOrder) {
-    let events = 1 + order.executions.len() + usize::from(order.status.is_final() && order.executions.is_empty());
+    let events =
+        1 + order.executions.len() + usize::from(order.status.is_final() && order.executions.is_empty());
     let mut told = shared.told.subscribe();
     // An error is the venue's end.
     let _ = told.wait_for(|told| told.get(&order.id).is_some_and(|count| *count >= events)).await;
@@ -266,7 +278,9 @@ async fn state(Extracted(shared): Extracted<Arc<Shared>>, Path(order): Path<Stri
     }
     let forgotten = shared.state().forgotten;
     let found = words::id_of(&order).filter(|id| *id > forgotten).and_then(|id| shared.exchange.order(id));
-    let row = found.and_then(|order| Some(words::order_state(&shared, &order, &shared.listing_of(&order.asked.symbol)?)));
+    let row = found.and_then(|order| {
+        Some(words::order_state(&shared, &order, &shared.listing_of(&order.asked.symbol)?))
+    });
     match row {
         Some(row) => Json(row).into_response(),
         // As the document has it, for orders of an earlier session.

@@ -115,8 +115,11 @@ async fn portfolio_accounts(Extracted(shared): Extracted<Arc<Shared>>) -> Respon
     }
     let mut state = shared.state();
     state.portfolio_asked = true;
-    let rows: Vec<_> =
-        state.accounts.iter().map(|account| json!({"id": account, "accountId": account, "currency": "USD"})).collect();
+    let rows: Vec<_> = state
+        .accounts
+        .iter()
+        .map(|account| json!({"id": account, "accountId": account, "currency": "USD"}))
+        .collect();
     Json(rows).into_response()
 }
 
@@ -125,7 +128,10 @@ fn no_portfolio(shared: &Shared) -> Option<Response> {
         return Some(answer);
     }
     let asked = shared.state().portfolio_asked;
-    (!asked).then(|| (StatusCode::BAD_REQUEST, Json(json!({"error": "Please query /portfolio/accounts first"}))).into_response())
+    (!asked).then(|| {
+        (StatusCode::BAD_REQUEST, Json(json!({"error": "Please query /portfolio/accounts first"})))
+            .into_response()
+    })
 }
 
 async fn invalidate(Extracted(shared): Extracted<Arc<Shared>>) -> Response {
@@ -169,7 +175,8 @@ async fn summary(Extracted(shared): Extracted<Arc<Shared>>) -> Response {
     }
     let (mut cash, worth) = (shared.exchange.cash(), shared.exchange.cash() + shared.exchange.unrealized());
     for (symbol, held) in shared.exchange.held() {
-        let (Some(listing), Some(market)) = (shared.listing_of(&symbol), shared.exchange.market(&symbol)) else {
+        let (Some(listing), Some(market)) = (shared.listing_of(&symbol), shared.exchange.market(&symbol))
+        else {
             continue;
         };
         if listing.kind == "FUT" {
@@ -200,7 +207,8 @@ async fn stocks(Extracted(shared): Extracted<Arc<Shared>>, Query(asked): Query<A
             .iter()
             .map(|one| json!({"conid": one.conid, "exchange": one.exchange, "isUS": one.is_us}))
             .collect();
-        let company = json!({"name": "A COMPANY", "chineseName": null, "assetClass": "STK", "contracts": contracts});
+        let company =
+            json!({"name": "A COMPANY", "chineseName": null, "assetClass": "STK", "contracts": contracts});
         let companies = if contracts.is_empty() { json!([]) } else { json!([company]) };
         found.insert(symbol.to_owned(), companies);
     }
@@ -235,9 +243,6 @@ async fn search(Extracted(shared): Extracted<Arc<Shared>>, Query(asked): Query<A
                    "sections": [{"secType": "STK"}]})
         })
         .collect();
-    if rows.is_empty() {
-        return Json(json!({"error": "No symbol found"})).into_response();
-    }
     Json(rows).into_response()
 }
 

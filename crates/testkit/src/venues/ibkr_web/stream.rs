@@ -20,7 +20,11 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new().route("/ws", get(open))
 }
 
-async fn open(Extracted(shared): Extracted<Arc<Shared>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+async fn open(
+    Extracted(shared): Extracted<Arc<Shared>>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let cookie = headers.get(COOKIE).and_then(|cookie| cookie.to_str().ok()).unwrap_or_default();
     let known = cookie.split(';').any(|part| part.trim() == format!("api={SESSION}"));
     upgrade.on_upgrade(move |socket| async move {

@@ -10,6 +10,9 @@ use super::{Listing, Shared};
 /// The first order's id.
 const FIRST_ID: u64 = 1_370_000_000;
 
+/// A status that no document knows.
+pub(super) const UNHEARD: &str = "Bewildered";
+
 /// A decimal as a JSON number.
 pub(super) fn number(decimal: Decimal) -> Value {
     serde_json::from_str(&decimal.normalize().to_string()).expect("a number")
@@ -25,7 +28,7 @@ pub(super) fn id_of(order_id: &str) -> Option<u64> {
 
 pub(super) fn status(shared: &Shared, order: &VenueOrder) -> &'static str {
     if shared.state().odd.contains(&order.id) {
-        return "Bewildered";
+        return UNHEARD;
     }
     match order.status {
         OrderStatus::Filled => "Filled",
@@ -144,5 +147,7 @@ pub(super) fn live_orders(shared: &Shared) -> Vec<Value> {
     let forgotten = shared.state().forgotten;
     let orders = shared.exchange.orders();
     let listed = orders.iter().filter(|order| order.id > forgotten || !order.status.is_final());
-    listed.filter_map(|order| Some(live_order(shared, order, &shared.listing_of(&order.asked.symbol)?))).collect()
+    listed
+        .filter_map(|order| Some(live_order(shared, order, &shared.listing_of(&order.asked.symbol)?)))
+        .collect()
 }
