@@ -41,7 +41,7 @@ def main(url):
             manual_indicator=False, **more,
         )
         answers = {"exceeds the price percentage limit": True}
-        return client.place_order(request, answers).data[0]
+        return client.place_order(request, answers).data
 
     placed = order("market-1", future, "MKT")
     wait("the fill", lambda: client.order_status(placed["order_id"]).data["order_status"] == "Filled")

@@ -38,7 +38,10 @@ impl Contract {
             Some("FUT") => AssetClass::Future,
             Some("STK") => AssetClass::Equity,
             other => {
-                return Err(unusable(&format!("is a {}, which is not traded here", other.unwrap_or("thing"))));
+                return Err(unusable(&format!(
+                    "is a {}, which is not traded here",
+                    other.unwrap_or("thing")
+                )));
             }
         };
         if let Some(error) = info.rules.error.as_ref().filter(|error| !error.is_empty()) {

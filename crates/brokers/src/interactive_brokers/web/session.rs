@@ -39,7 +39,7 @@ pub(super) async fn sign_on(
             gateway.post("POST /iserver/auth/ssodh/init", "/iserver/auth/ssodh/init", Some(body)).await?;
     }
     for _ in 0..LOOKS {
-        if status.authenticated && !(status.competing && !settings.compete) {
+        if status.authenticated && (settings.compete || !status.competing) {
             break;
         }
         tokio::time::sleep(BETWEEN_LOOKS).await;
