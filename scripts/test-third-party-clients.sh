@@ -7,6 +7,9 @@ cd "$(dirname "$0")/.."
 # One line a broker: its name, and the pinned packages of its client.
 clients=(
     "alpaca alpaca-py==0.44.0"
+    "binance python-binance==1.0.37"
+    "ibkr_web ibind==0.2.2"
+    "tws ib_async==2.1.0 ibapi-latest==10.51.1"
 )
 
 cargo build --quiet -p atomik-testkit --example venue

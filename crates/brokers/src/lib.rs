@@ -3,6 +3,7 @@
 pub mod alpaca;
 pub mod catalog;
 pub mod instruments;
+pub mod interactive_brokers;
 pub mod paper;
 mod settings;
 pub mod tradovate;

@@ -7,7 +7,10 @@ use atomik_ports::broker::BrokerError;
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use reqwest::Url;
-use rustls::ClientConfig;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -77,6 +80,21 @@ impl Socket {
         policy: &WirePolicy,
     ) -> Result<Self, BrokerError> {
         let tls = tls()?;
+        Self::connect_with(url, headers, policy, tls).await
+    }
+
+    /// Connects and takes any certificate: for a gateway on this very machine, whose certificate nobody signed. Callers make
+    /// sure that the address is a loopback one.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_loopback(
+        url: &Url,
+        headers: &[(HeaderName, HeaderValue)],
+        policy: &WirePolicy,
+    ) -> Result<Self, BrokerError> {
+        let mut tls = tls()?;
+        tls.dangerous().set_certificate_verifier(Arc::new(AnyCertificate(provider())));
         Self::connect_with(url, headers, policy, tls).await
     }
 
@@ -164,12 +182,54 @@ impl Socket {
     }
 }
 
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
 fn tls() -> Result<ClientConfig, BrokerError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let config = config.and_then(|config| config.with_platform_verifier());
     let config = config.map_err(|error| BrokerError::Unavailable(format!("no TLS: {error}")))?;
     Ok(config.with_no_client_auth())
+}
+
+/// Takes whatever certificate a server on this machine shows; that the server holds its key is still checked.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 fn unavailable(error: &Error) -> BrokerError {

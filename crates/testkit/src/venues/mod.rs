@@ -15,6 +15,7 @@
 pub mod alpaca;
 pub mod exchange;
 pub mod faults;
+pub mod ibkr_web;
 pub mod server;
 pub mod spec;
 pub mod tradovate;

@@ -1,0 +1,277 @@
+//! Requests to the gateway: within the limits, and with an eye on the session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atomik_ports::broker::{BrokerError, SubmitOutcome};
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Request};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{Mutex, Notify};
+use tokio::time::Instant;
+
+use super::settings::WebSettings;
+use crate::wire::{Answer, Budget, Endpoint, Sent, Wire, WirePolicy};
+
+/// What comes before every path.
+const PREFIX: &str = "/v1/api";
+/// For how long the broker shuts out an address that asked too often.
+const PENALTY: Duration = Duration::from_secs(600);
+/// How long a question waits for its turn.
+const MAX_WAIT: Duration = Duration::from_secs(12);
+/// How long to wait before an order that could not leave is tried again.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// How fast an adapter goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How many requests leave in each second. The broker lets ten a second through a gateway; half of that in every
+    /// counted second keeps to it in any second.
+    pub requests_per_second: u32,
+    /// The time between two lists of orders, or of trades.
+    pub lists: Duration,
+    /// The time between two signs of life.
+    pub tickle: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { requests_per_second: 5, lists: Duration::from_secs(5), tickle: Duration::from_secs(55) }
+    }
+}
+
+/// The gateway, as one connection uses it.
+pub(super) struct Gateway {
+    wire: Wire,
+    base: Endpoint,
+    address: String,
+    pub loopback: bool,
+    budget: Budget,
+    /// Told when the broker says that the session is over.
+    pub lost: Notify,
+}
+
+impl Gateway {
+    pub fn new(settings: &WebSettings, policy: WirePolicy, pace: &Pace) -> Result<Self, BrokerError> {
+        let wire = if settings.loopback { Wire::for_loopback(policy)? } else { Wire::new(policy)? };
+        Ok(Self {
+            wire,
+            base: settings.gateway.clone(),
+            address: settings.address(),
+            loopback: settings.loopback,
+            budget: Budget::new(pace.requests_per_second, Duration::from_secs(1)),
+            lost: Notify::new(),
+        })
+    }
+
+    pub const fn policy(&self) -> &WirePolicy {
+        self.wire.policy()
+    }
+
+    /// What the trader has to do where nobody is signed in.
+    pub fn log_in(&self) -> BrokerError {
+        BrokerError::Unauthorized(format!(
+            "Nobody is signed in at the gateway: log in to the gateway at {} with a browser, then connect again.",
+            self.address
+        ))
+    }
+
+    /// The stream's address.
+    pub fn stream_url(&self) -> Result<reqwest::Url, BrokerError> {
+        let mut url = self.base.join(&format!("{PREFIX}/ws"))?;
+        let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
+        url.set_scheme(scheme)
+            .map_err(|()| BrokerError::Unavailable("the gateway's address has no stream".to_owned()))?;
+        Ok(url)
+    }
+
+    pub fn request(&self, method: Method, path: &str, body: Option<String>) -> Result<Request, BrokerError> {
+        let mut request = Request::new(method, self.base.join(&format!("{PREFIX}{path}"))?);
+        if let Some(body) = body {
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(Bytes::from(body).into());
+        }
+        Ok(request)
+    }
+
+    /// Asks something that changes no order, and reads the answer.
+    pub async fn get<T: DeserializeOwned>(&self, route: &str, path: &str) -> Result<T, BrokerError> {
+        self.ask(route, Method::GET, path, None).await
+    }
+
+    /// Posts something that changes no order, and reads the answer.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        route: &str,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<T, BrokerError> {
+        self.ask(route, Method::POST, path, body).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        route: &str,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<T, BrokerError> {
+        self.turn().await?;
+        let request = self.request(method, path, body)?;
+        let answer = self.wire.send(route, request).await.answer()?;
+        self.mind(&answer).map_err(|shut| shut.as_error(self))?;
+        if let Some(problem) = error_in(&answer) {
+            return Err(BrokerError::Unavailable(problem));
+        }
+        if !answer.is_success() {
+            return Err(BrokerError::Unavailable(answer.quoted()));
+        }
+        answer.json().map_err(BrokerError::Unavailable)
+    }
+
+    /// Waits for this request's turn.
+    pub async fn turn(&self) -> Result<(), BrokerError> {
+        let patience = Instant::now() + MAX_WAIT;
+        while let Err(wait) = self.budget.take() {
+            if Instant::now() + wait > patience {
+                let text = format!("the broker's rate limit is used up for {} s", wait.as_secs().max(1));
+                return Err(BrokerError::Unavailable(text));
+            }
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    /// Sends an order, or an answer to a question about one; an answer here was not refused for its session or its haste.
+    pub async fn send_order(&self, route: &str, request: Request) -> Result<Answer, SubmitOutcome> {
+        let answer = self.wire.send(route, request).await.answer_to_order(RETRY_AFTER)?;
+        self.mind(&answer).map_err(|shut| shut.as_outcome(self))?;
+        Ok(answer)
+    }
+
+    /// As [`Self::send_order`], out of the present second's budget.
+    pub async fn send_order_now(&self, route: &str, request: Request) -> Result<Answer, SubmitOutcome> {
+        if let Err(retry_after) = self.budget.take() {
+            let reason = "the broker's rate limit is used up".to_owned();
+            return Err(SubmitOutcome::NotSent { reason, retry_after });
+        }
+        self.send_order(route, request).await
+    }
+
+    /// Sends a cancel.
+    pub async fn send_cancel(&self, route: &str, request: Request) -> Result<Answer, String> {
+        self.turn().await.map_err(|error| error.to_string())?;
+        let answer = match self.wire.send(route, request).await {
+            Sent::Answered(answer) => answer,
+            Sent::NotSent(reason) | Sent::Unknown(reason) => return Err(reason),
+        };
+        self.mind(&answer).map_err(|shut| shut.as_error(self).to_string())?;
+        Ok(answer)
+    }
+
+    /// What an answer says of the session and of our haste. None of these handled the request.
+    fn mind(&self, answer: &Answer) -> Result<(), Shut> {
+        match answer.status {
+            401 => {
+                self.lost.notify_one();
+                Err(Shut::SignedOut)
+            }
+            403 => Err(Shut::Barred),
+            429 => {
+                let pause = answer.retry_after(PENALTY);
+                self.budget.pause(pause);
+                Err(Shut::Penalty(pause))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why the broker did not handle a request.
+enum Shut {
+    SignedOut,
+    Barred,
+    Penalty(Duration),
+}
+
+impl Shut {
+    fn as_error(&self, gateway: &Gateway) -> BrokerError {
+        match self {
+            Self::SignedOut => gateway.log_in(),
+            Self::Barred => BrokerError::Unauthorized(
+                "The gateway refuses this machine's address: add it to ips.allow in the gateway's root/conf.yaml."
+                    .to_owned(),
+            ),
+            Self::Penalty(pause) => BrokerError::Unavailable(format!(
+                "the broker took no request because too many came, and takes none for {} s",
+                pause.as_secs()
+            )),
+        }
+    }
+
+    fn as_outcome(&self, gateway: &Gateway) -> SubmitOutcome {
+        let retry_after = match self {
+            Self::Penalty(pause) => *pause,
+            _ => RETRY_AFTER,
+        };
+        SubmitOutcome::NotSent { reason: self.as_error(gateway).to_string(), retry_after }
+    }
+}
+
+/// The error that an answer carries instead of what was asked for, whatever its status.
+fn error_in(answer: &Answer) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Error {
+        error: Option<String>,
+    }
+    serde_json::from_slice::<Error>(&answer.body).ok()?.error.filter(|error| !error.is_empty())
+}
+
+/// A list that may be asked for once in a while: whoever asks in the meantime waits for the next one together.
+pub(super) struct Paced<T> {
+    budget: Budget,
+    last: Mutex<Option<(Instant, Arc<T>)>>,
+}
+
+impl<T> Paced<T> {
+    pub fn new(every: Duration) -> Self {
+        Self { budget: Budget::new(1, every), last: Mutex::new(None) }
+    }
+
+    /// A list that was asked for at `since` or later.
+    pub async fn since<F>(&self, since: Instant, fetch: F) -> Result<Arc<T>, BrokerError>
+    where
+        F: AsyncFnOnce() -> Result<T, BrokerError>,
+    {
+        let mut last = self.last.lock().await;
+        if let Some((asked, list)) = &*last
+            && *asked >= since
+        {
+            return Ok(Arc::clone(list));
+        }
+        self.turn().await;
+        let asked = Instant::now();
+        let list = Arc::new(fetch().await?);
+        *last = Some((asked, Arc::clone(&list)));
+        Ok(list)
+    }
+
+    /// Waits for the list's turn: never longer than the time between two.
+    async fn turn(&self) {
+        while let Err(wait) = self.budget.take() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Does something that counts as asking for the list.
+    pub async fn instead<F>(&self, fetch: F) -> Result<(), BrokerError>
+    where
+        F: AsyncFnOnce() -> Result<(), BrokerError>,
+    {
+        let _last = self.last.lock().await;
+        self.turn().await;
+        fetch().await
+    }
+}
