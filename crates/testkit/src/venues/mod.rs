@@ -16,3 +16,4 @@ pub mod exchange;
 pub mod faults;
 pub mod server;
 pub mod spec;
+//pub mod tws;

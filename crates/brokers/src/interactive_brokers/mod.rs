@@ -1,0 +1,3 @@
+//! Interactive Brokers.
+
+pub mod tws;
