@@ -16,4 +16,4 @@ pub mod exchange;
 pub mod faults;
 pub mod server;
 pub mod spec;
-//pub mod tws;
+pub mod tws;

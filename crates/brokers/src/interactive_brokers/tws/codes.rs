@@ -70,6 +70,10 @@ pub(super) fn for_link(code: i32) -> ForLink {
     }
 }
 
+/// What to do about it.
+pub(super) const READ_ONLY: &str =
+    "TWS is in read-only mode: take the tick from \"Read-Only API\" in its API settings.";
+
 /// Whether a message says that TWS takes no orders by its API.
 pub(super) fn is_read_only(code: i32, message: &str) -> bool {
     code == 321 && message.to_ascii_lowercase().contains("read-only")

@@ -116,6 +116,9 @@ impl Session {
 
     /// A list that did not come whole: what is left of it would be taken for the next one.
     fn lost_list(&self, what: &str, error: &Error) -> BrokerError {
+        if self.book.hindrance().as_deref() == Some(codes::READ_ONLY) {
+            return BrokerError::Unauthorized(codes::READ_ONLY.to_owned());
+        }
         let why = format!("the list of {what} did not come whole: {error}");
         self.book.condemn(&why);
         match unavailable(error) {
@@ -381,10 +384,7 @@ fn order_list(rows: Vec<Orders>) -> OrderList {
 pub(super) fn unavailable(error: &Error) -> BrokerError {
     match error {
         Error::Notice(notice) if codes::is_read_only(notice.code, &notice.message) => {
-            BrokerError::Unauthorized(
-                "TWS is in read-only mode: take the tick from \"Read-Only API\" in its API settings."
-                    .to_owned(),
-            )
+            BrokerError::Unauthorized(codes::READ_ONLY.to_owned())
         }
         error => BrokerError::Unavailable(format!("TWS did not answer: {error}")),
     }

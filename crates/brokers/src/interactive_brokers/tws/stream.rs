@@ -97,6 +97,10 @@ impl Listener {
     /// Why a message ends the connection; `None` where it does not.
     fn heed(&self, notice: &Notice) -> Option<String> {
         let said = || format!("TWS says: {} ({})", notice.message.trim(), notice.code);
+        // About no order: it comes where lists are asked for, and without it they never do.
+        if notice.request_id.is_none() && codes::is_read_only(notice.code, &notice.message) {
+            return Some(codes::READ_ONLY.to_owned());
+        }
         match codes::for_link(notice.code) {
             ForLink::Down => {
                 self.book.link_down(&said());
