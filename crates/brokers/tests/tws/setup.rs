@@ -61,9 +61,9 @@ pub struct Connection {
     pub reports: mpsc::Receiver<ExecutionReport>,
 }
 
-/// Connects once.
+/// Connects once. There is room for every report of a test that reads none.
 pub async fn connect_once(account: &BrokerAccount) -> Result<Connection, BrokerError> {
-    let (sender, reports) = mpsc::channel(64);
+    let (sender, reports) = mpsc::channel(4_096);
     let broker = connector().connect(account, &Credentials::default(), sender).await?;
     Ok(Connection { broker, reports })
 }

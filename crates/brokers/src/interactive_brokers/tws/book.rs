@@ -124,6 +124,8 @@ struct Known {
     doubts: Vec<String>,
     /// Whether it said that the order is not open to a cancel.
     not_cancelable: bool,
+    /// What was last reported of it: TWS says most things twice.
+    reported: Option<ExecutionReport>,
     /// Trades not yet reported: their commission has not come.
     unreported: Vec<String>,
 }
@@ -284,7 +286,7 @@ impl Book {
                 known.refuse(reject_reason);
             }
             known.stands(perm_id, kind, Qty::ZERO);
-            Some(known.picture.report(id, Vec::new()))
+            known.news(id)
         })
     }
 
@@ -300,7 +302,7 @@ impl Book {
             let id = *inner.by_order_id.get(&order_id)?;
             let known = inner.orders.get_mut(&id)?;
             known.stands(perm_id, kind, filled);
-            Some(known.picture.report(id, Vec::new()))
+            known.news(id)
         })
     }
 
@@ -460,6 +462,15 @@ impl Known {
         if orders::is_taken(kind) {
             self.decision.get_or_insert(Decision::Taken);
         }
+    }
+
+    /// The report, where it says anything new.
+    fn news(&mut self, id: ClientOrderId) -> Option<ExecutionReport> {
+        let report = self.picture.report(id, Vec::new());
+        (self.reported.as_ref() != Some(&report)).then(|| {
+            self.reported = Some(report.clone());
+            report
+        })
     }
 
     fn refuse(&mut self, why: &str) {
