@@ -110,9 +110,8 @@ def trade_in_protobuf(host, port):
             self.accounts = accountsList
 
         def error(self, reqId, *rest):
-            # The vendor has added a time before the code; this takes either.
-            code = next(one for one in rest if isinstance(one, int) and one < 1_000_000)
-            self.errors.append((reqId, code))
+            # A time comes before the code.
+            self.errors.append((reqId, rest[1]))
 
         def orderStatus(self, orderId, status, filled, remaining, avgFillPrice, *rest):
             self.statuses[orderId] = (status, filled, remaining)
