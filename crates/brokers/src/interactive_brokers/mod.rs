@@ -1,3 +1,11 @@
-//! Interactive Brokers.
+//! Interactive Brokers: one broker, reached in either of two ways, which the trader chooses.
+//!
+//! - `web`: the Client Portal Web API through the gateway;
+//! - `tws`: TWS or IB Gateway by socket;
+//! - `connector` hands an account to the way that its settings name.
 
+mod connector;
+pub mod tws;
 pub mod web;
+
+pub use connector::InteractiveBrokersConnector;

@@ -19,3 +19,4 @@ pub mod ibkr_web;
 pub mod server;
 pub mod spec;
 pub mod tradovate;
+pub mod tws;
