@@ -18,7 +18,6 @@ use super::look_up::look_up;
 use super::refusal::{Failure, Refusal, WRONG_TIME};
 use super::replies::{AlgoUpdate, FuturesEvent, ListenKey, SpotEvent, SpotMessage};
 use super::reports::{of_algo_update, of_futures_event, of_spot_event};
-use super::signing::RECV_WINDOW_MS;
 use crate::wire::{Endpoint, Socket, StreamEnd, WirePolicy};
 
 /// The venue closes a connection after 24 hours; it is closed here before, at a time of our choice.
@@ -53,11 +52,9 @@ pub(super) async fn open_spot(
 fn signed(client: &Client) -> Result<Value, BrokerError> {
     let (key, timestamp) = (client.key()?, client.venue_now());
     let api_key = key.api_key();
-    let payload = format!("apiKey={api_key}&recvWindow={RECV_WINDOW_MS}&timestamp={timestamp}");
-    let signature = key.sign(&payload)?;
-    Ok(json!({
-        "apiKey": api_key, "recvWindow": RECV_WINDOW_MS, "timestamp": timestamp, "signature": signature,
-    }))
+    // The window is the venue's own, which is ours as well.
+    let signature = key.sign(&format!("apiKey={api_key}&timestamp={timestamp}"))?;
+    Ok(json!({"apiKey": api_key, "timestamp": timestamp, "signature": signature}))
 }
 
 async fn request(

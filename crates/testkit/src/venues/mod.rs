@@ -12,6 +12,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "made of assertions")]
 
+pub mod binance;
 pub mod exchange;
 pub mod faults;
 pub mod server;
