@@ -4,4 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 mod conformance;
+mod payloads;
+mod rules;
 mod setup;
+mod vectors;
+mod venue;
