@@ -1,6 +1,7 @@
 //! Venues behind one port, one folder each, and the catalogue of what can be traded.
 
 pub mod alpaca;
+pub mod binance;
 pub mod catalog;
 pub mod instruments;
 pub mod interactive_brokers;

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use atomik_testkit::venues::alpaca::AlpacaVenue;
+use atomik_testkit::venues::binance::{FakeBinance, FakeMarket, FakeSetup};
 use atomik_testkit::venues::ibkr_web::IbkrWebVenue;
 use atomik_testkit::venues::tradovate::FakeTradovate;
 use atomik_testkit::venues::tws::Tws;
@@ -24,6 +25,13 @@ async fn main() {
         "alpaca" => {
             let venue = AlpacaVenue::start_lenient().await;
             serve(&venue.base_url()).await;
+        }
+        "binance" => {
+            // A client of a third party makes requests that the published document is too old for.
+            let lenient = |market| FakeSetup { checked: false, ..FakeSetup::of(market) };
+            let spot = FakeBinance::start(lenient(FakeMarket::Spot)).await;
+            let usdm = FakeBinance::start(lenient(FakeMarket::Usdm)).await;
+            serve(&format!("{} {}", spot.server.http(), usdm.server.http())).await;
         }
         "ibkr_web" => {
             let venue = IbkrWebVenue::start_lenient().await;

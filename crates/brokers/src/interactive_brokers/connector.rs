@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use atomik_domain::{BrokerAccount, Environment, ExecutionReport, Instrument};
-use atomik_ports::broker::{
-    Broker, BrokerDescription, BrokerError, FieldError, SettingField, SettingKind,
-};
+use atomik_ports::broker::{Broker, BrokerDescription, BrokerError, FieldError, SettingField, SettingKind};
 use atomik_ports::{BrokerConnector, Clock, Credentials, Custody};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -43,7 +41,10 @@ impl InteractiveBrokersConnector {
     }
 
     /// The way that settings choose, its name, and the settings without that choice.
-    fn chosen(&self, settings: &Value) -> Result<(&dyn BrokerConnector, &'static str, Value), Vec<FieldError>> {
+    fn chosen(
+        &self,
+        settings: &Value,
+    ) -> Result<(&dyn BrokerConnector, &'static str, Value), Vec<FieldError>> {
         let mut own = settings
             .as_object()
             .cloned()
@@ -52,7 +53,12 @@ impl InteractiveBrokersConnector {
             Value::Null => WEB,
             Value::String(text) if text == WEB => WEB,
             Value::String(text) if text == TWS => TWS,
-            _ => return Err(vec![field_error("settings.connection", format!("must be one of: {WEB}, {TWS}"))]),
+            _ => {
+                return Err(vec![field_error(
+                    "settings.connection",
+                    format!("must be one of: {WEB}, {TWS}"),
+                )]);
+            }
         };
         let (way, other) = self.ways(connection);
         own.retain(|_, value| !value.is_null());
@@ -170,7 +176,10 @@ mod tests {
 
     #[test]
     fn settings_of_the_other_way_are_named() {
-        assert_eq!(wrong(&json!({"connection": "tws", "gateway_url": "https://127.0.0.1:5000"})), ["settings.gateway_url"]);
+        assert_eq!(
+            wrong(&json!({"connection": "tws", "gateway_url": "https://127.0.0.1:5000"})),
+            ["settings.gateway_url"]
+        );
         assert_eq!(wrong(&json!({"port": 4002})), ["settings.port"]);
         assert_eq!(wrong(&json!({"connection": "fix"})), ["settings.connection"]);
         assert_eq!(wrong(&json!({"prot": 4002})), ["settings.prot"]);

@@ -57,6 +57,7 @@ pub fn account(venue: &IbkrWebVenue, environment: Environment, extra: &Value) ->
         environment,
         label: "mine".to_owned(),
         settings,
+        credentials_set_at: None,
         created_at: UnixMicros(0),
     }
 }

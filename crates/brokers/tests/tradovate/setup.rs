@@ -73,6 +73,7 @@ pub fn account(id: i64, venue: &FakeTradovate, settings: Value) -> BrokerAccount
         environment: Environment::Demo,
         label: "test".to_owned(),
         settings: all,
+        credentials_set_at: None,
         created_at: START,
     }
 }

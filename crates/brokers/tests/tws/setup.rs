@@ -51,6 +51,7 @@ pub fn account(environment: Environment, settings: Value) -> BrokerAccount {
         environment,
         label: "TWS".to_owned(),
         settings,
+        credentials_set_at: None,
         created_at: UnixMicros(0),
     }
 }

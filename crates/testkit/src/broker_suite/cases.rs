@@ -194,6 +194,9 @@ pub async fn positions_follow_trades(venue: impl VenueFixture) -> Verdict {
     let steps =
         [(Side::Buy, 2, 2), (Side::Sell, 1, 1), (Side::Sell, 1, 0), (Side::Sell, 2, -2), (Side::Buy, 2, 0)];
     for (side, count, net_lots) in steps {
+        if net_lots < 0 {
+            require(&venue, Ability::Shorts)?;
+        }
         fill(&broker, &market(&venue, side, count).await).await;
         let expected = SignedQty(lots(&venue, net_lots).await.0);
         assert_eq!(net(&venue).await, expected);

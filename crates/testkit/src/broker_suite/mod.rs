@@ -39,7 +39,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub trait VenueFixture: Send + Sync {
     /// The account's connection, as of now: another one after `restart`.
     fn broker(&self) -> Arc<dyn Broker>;
-    /// The symbol to trade. The account can hold at least ten lots of it, long or short.
+    /// The symbol to trade. The account can hold at least ten lots of it, long or, unless `Shorts` is lacking, short.
     fn symbol(&self) -> Symbol;
     /// The symbol's price: where a market order fills.
     fn price(&self) -> Price;
@@ -96,6 +96,8 @@ pub enum Ability {
     Wrong(Wrong),
     /// Fees known with the fill.
     Commissions,
+    /// Holding less than nothing: selling what is not owned.
+    Shorts,
 }
 
 /// A case was not run, because the venue declares that it lacks an ability. Only [`require`] makes one.
@@ -123,7 +125,8 @@ pub fn require(venue: &impl VenueFixture, ability: Ability) -> Verdict {
         | Ability::Fault(_)
         | Ability::Stream(_)
         | Ability::Wrong(_)
-        | Ability::Commissions => !venue.lacks().contains(&ability),
+        | Ability::Commissions
+        | Ability::Shorts => !venue.lacks().contains(&ability),
     };
     if able { Ok(()) } else { Err(Skipped { ability }) }
 }

@@ -13,6 +13,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "made of assertions")]
 
 pub mod alpaca;
+pub mod binance;
 pub mod exchange;
 pub mod faults;
 pub mod ibkr_web;

@@ -1,0 +1,127 @@
+//! What is Binance's own: keys of both kinds, hedge mode, permissions, clocks, commissions in the coin.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use atomik_domain::{OrderRequest, OrderStatus, Qty, Side, SignedQty};
+use atomik_ports::broker::{BrokerError, SubmitOutcome};
+use atomik_testkit::broker_suite::{approved, market_order, settled};
+use atomik_testkit::venues::binance::{FakeBinance, FakeKeys, FakeMarket, FakeSetup};
+use atomik_testkit::venues::faults::Fault;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rust_decimal::Decimal;
+
+use super::setup::{OffClock, Setup, connect, credentials, decimal, right, symbol};
+use super::vectors::{PRIVATE, PUBLIC};
+
+async fn told(setup: FakeSetup) -> BrokerError {
+    let market = setup.market;
+    let fake = FakeBinance::start(setup).await;
+    connect(&fake, market, &Arc::new(OffClock::default()), &right()).await.map(|_| ()).unwrap_err()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ed25519_key_logs_on_and_trades() {
+    let public_key = Some(STANDARD.decode(PUBLIC).unwrap());
+    let keys = FakeKeys { public_key, ..FakeKeys::default() };
+    let fake = FakeBinance::start(FakeSetup { keys, ..FakeSetup::of(FakeMarket::Spot) }).await;
+    let key = credentials(&[("api_key", "fake-api-key"), ("private_key", PRIVATE)]);
+    let (broker, mut reports) =
+        connect(&fake, FakeMarket::Spot, &Arc::new(OffClock::default()), &key).await.unwrap();
+    assert!(fake.messages().iter().any(|(ours, text)| *ours && text.contains("session.logon")));
+    let request = market_order(symbol(), Side::Buy, Qty(decimal("0.01")));
+    assert!(matches!(broker.submit(approved(request.clone())).await, SubmitOutcome::Accepted(_)));
+    assert_eq!(reports.recv().await.unwrap().client_order_id, request.client_order_id);
+    fake.assert_clean();
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_trade_is_found_out_when_it_connects() {
+    for market in [FakeMarket::Spot, FakeMarket::Usdm] {
+        let error = told(FakeSetup { may_trade: false, ..FakeSetup::of(market) }).await;
+        assert!(matches!(&error, BrokerError::Unauthorized(why) if why.contains("allow trading")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn hedge_mode_is_refused_with_what_to_do() {
+    let error = told(FakeSetup { hedge_mode: true, ..FakeSetup::of(FakeMarket::Usdm) }).await;
+    assert!(error.to_string().contains("Switch Position Mode to One-way"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_jumps_in_mid_session_is_compared_again() {
+    let setup = Setup::of(FakeMarket::Usdm).await;
+    setup.clock.0.store(-3_600, Ordering::SeqCst);
+    let request = market_order(symbol(), Side::Buy, Qty(decimal("0.01")));
+    let outcome = setup.broker.submit(approved(request.clone())).await;
+    assert!(matches!(outcome, SubmitOutcome::Accepted(_)), "{outcome:?}");
+    assert_eq!(setup.fake.journal(&request.client_order_id.to_string()).0, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_time_that_is_never_to_the_venues_liking_sends_nothing() {
+    let setup = Setup::of(FakeMarket::Spot).await;
+    setup.fake.refuse_time();
+    let request = market_order(symbol(), Side::Buy, Qty(decimal("0.01")));
+    let outcome = setup.broker.submit(approved(request.clone())).await;
+    assert!(matches!(outcome, SubmitOutcome::NotSent { .. }), "{outcome:?}");
+    let posts = setup.fake.server.received().into_iter();
+    let posts = posts.filter(|one| one.method == "POST" && one.path_and_query == "/api/v3/order");
+    assert_eq!(posts.count(), 2, "it is tried once more, and no more");
+}
+
+/// The venue takes its part of what is bought: an exit of all that the fills say sells what is there, and no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commissions_in_the_coin_make_the_holding_smaller_and_an_exit_sells_what_is_there() {
+    let setup =
+        Setup::with(FakeSetup { spot_rate: decimal("0.001"), ..FakeSetup::of(FakeMarket::Spot) }).await;
+    let qty = Qty(decimal("0.1"));
+    let buy = market_order(symbol(), Side::Buy, qty);
+    setup.broker.submit(approved(buy.clone())).await;
+    let bought = settled(&setup.broker, &buy, |report| report.status == OrderStatus::Filled).await;
+    assert_eq!(bought.filled_qty, qty);
+    let paid: Decimal = bought.executions.iter().map(|one| one.commission.0).sum();
+    assert_eq!(paid, decimal("5"), "a thousandth of 0.1 at 50000");
+    assert_eq!(setup.broker.net_position(&symbol()).await.unwrap(), SignedQty(decimal("0.0999")));
+    let exit = OrderRequest { reduce_only: true, ..market_order(symbol(), Side::Sell, qty) };
+    let SubmitOutcome::Accepted(report) = setup.broker.submit(approved(exit.clone())).await else {
+        panic!("the exit was not accepted")
+    };
+    assert_eq!(report.reason.as_deref(), Some("Only 0.099 of 0.1 was free to sell."));
+    let sold = settled(&setup.broker, &exit, |report| report.status == OrderStatus::Filled).await;
+    assert_eq!(sold.filled_qty, Qty(decimal("0.099")));
+    assert_eq!(setup.broker.net_position(&symbol()).await.unwrap(), SignedQty(decimal("0.0009")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_order_of_the_same_name_is_told_and_not_taken_for_a_rejection() {
+    for market in [FakeMarket::Spot, FakeMarket::Usdm] {
+        let mut setup = Setup::of(market).await;
+        let request = OrderRequest {
+            order_type: atomik_domain::OrderType::Limit,
+            limit_price: Some(atomik_domain::Price(decimal("40000"))),
+            ..market_order(symbol(), Side::Buy, Qty(decimal("0.01")))
+        };
+        assert!(matches!(setup.broker.submit(approved(request.clone())).await, SubmitOutcome::Accepted(_)));
+        // A new connection remembers nothing: only the venue can say that the order is there.
+        setup.reconnect().await.unwrap();
+        let outcome = setup.broker.submit(approved(request.clone())).await;
+        assert!(matches!(&outcome, SubmitOutcome::Accepted(report) if report.status == OrderStatus::Working));
+        assert_eq!(setup.fake.journal(&request.client_order_id.to_string()).0, 1);
+    }
+}
+
+/// The venue would take a second order: the first has ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_may_have_left_never_leaves_again() {
+    let setup = Setup::of(FakeMarket::Spot).await;
+    let request = market_order(symbol(), Side::Buy, Qty(decimal("0.01")));
+    setup.fake.plan(Fault::ServerErrorAfter);
+    let first = setup.broker.submit(approved(request.clone())).await;
+    assert!(matches!(first, SubmitOutcome::Unknown { .. }), "{first:?}");
+    let second = setup.broker.submit(approved(request.clone())).await;
+    assert!(matches!(second, SubmitOutcome::Accepted(_)), "{second:?}");
+    assert_eq!(setup.fake.journal(&request.client_order_id.to_string()), (1, decimal("0.01")));
+}
