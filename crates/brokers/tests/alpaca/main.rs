@@ -1,6 +1,12 @@
 //! Alpaca, from outside: the conformance suite on a fake venue, and what is its own.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests say what is wrong by panicking, and what they skip"
+)]
 
 mod conformance;
 mod connecting;

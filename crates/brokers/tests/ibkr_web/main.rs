@@ -1,5 +1,13 @@
 //! Interactive Brokers by the Web API, against a fake of its gateway.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests say what is wrong by panicking, and what they skip"
+)]
+
 mod accounts;
 mod conformance;
 mod payloads;

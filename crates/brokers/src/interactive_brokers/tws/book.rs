@@ -404,7 +404,7 @@ impl Inner {
             }
             self.oldest_orders.push_back(id);
         }
-        self.orders.entry(id).or_insert_with(Known::new)
+        self.orders.entry(id).or_insert_with(Known::unheard)
     }
 
     fn forget(&mut self, id: ClientOrderId) {
@@ -444,7 +444,8 @@ impl Inner {
 }
 
 impl Known {
-    fn new() -> Self {
+    /// One that TWS has said nothing about yet.
+    fn unheard() -> Self {
         let picture = Picture { kind: OrderStatusKind::ApiPending, ..Picture::default() };
         Self { picture, ..Self::default() }
     }

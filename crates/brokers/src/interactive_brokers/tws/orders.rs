@@ -118,7 +118,7 @@ mod tests {
             order_type,
             time_in_force,
             order_qty: Qty(Decimal::new(15, 1)),
-            limit_price: Some(Price(Decimal::new(5_000_25, 2))),
+            limit_price: Some(Price(Decimal::new(500_025, 2))),
             stop_price: Some(Price(Decimal::new(4_999, 0))),
             reduce_only: true,
             reference_price: None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use atomik_domain::{OrderStatus, OrderType, Side, TimeInForce};
+use atomik_domain::{OrderStatus, Side};
 use rust_decimal::Decimal;
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
@@ -12,11 +12,12 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
 use super::answers::{Answer, ExecutionRow, OrderRow};
+use super::asked::new_order;
 use super::listings::{Listing, clock_time};
 use super::requests::{ContractFields, OrderFields, Request};
 use super::wire::{self, Form};
 use super::{ApiOrder, Control, Shared};
-use crate::venues::exchange::{NewOrder, Refused, VenueEvent, VenueExecution, VenueOrder};
+use crate::venues::exchange::{Refused, VenueEvent, VenueExecution, VenueOrder};
 use crate::venues::faults::{Fault, StreamFault};
 
 /// What an order's name for good is above its number.
@@ -570,51 +571,4 @@ impl Shared {
 
 fn perm_id(id: u64) -> i64 {
     PERM_ID + i64::try_from(id).unwrap_or_default()
-}
-
-fn new_order(listing: &Listing, asked: &OrderFields) -> Result<NewOrder, (i32, String)> {
-    let invalid = |what: &str| (321, format!("Error validating request.-'bG' : cause - Invalid {what}"));
-    let side = match asked.action.as_str() {
-        "BUY" => Side::Buy,
-        "SELL" => Side::Sell,
-        _ => return Err(invalid("action")),
-    };
-    let order_type = match asked.order_type.as_str() {
-        "MKT" => OrderType::Market,
-        "LMT" => OrderType::Limit,
-        "STP" => OrderType::Stop,
-        "STP LMT" => OrderType::StopLimit,
-        _ => return Err((387, "Unsupported order type for this exchange and security type.".to_owned())),
-    };
-    let time_in_force = match asked.tif.as_str() {
-        "DAY" | "" => TimeInForce::Day,
-        "GTC" => TimeInForce::Gtc,
-        "IOC" => TimeInForce::Ioc,
-        "FOK" => TimeInForce::Fok,
-        _ => return Err((10_052, "Invalid time in force".to_owned())),
-    };
-    let price = |text: &str| -> Result<Decimal, (i32, String)> {
-        let price: Decimal = text.parse().map_err(|_| invalid("price"))?;
-        if (price % listing.min_tick).is_zero() {
-            Ok(price)
-        } else {
-            Err((
-                110,
-                "The price does not conform to the minimum price variation for this contract.".to_owned(),
-            ))
-        }
-    };
-    let has_limit = matches!(order_type, OrderType::Limit | OrderType::StopLimit);
-    let has_stop = matches!(order_type, OrderType::Stop | OrderType::StopLimit);
-    Ok(NewOrder {
-        client_order_id: asked.order_ref.clone(),
-        symbol: listing.local_symbol.clone(),
-        side,
-        order_type,
-        time_in_force,
-        qty: asked.qty.parse().map_err(|_| invalid("size"))?,
-        limit_price: if has_limit { Some(price(&asked.limit)?) } else { None },
-        stop_price: if has_stop { Some(price(&asked.stop)?) } else { None },
-        reduce_only: false,
-    })
 }

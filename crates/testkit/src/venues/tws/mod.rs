@@ -11,6 +11,7 @@
 //! protobuf form the field numbers of the vendor's published messages; clients of third parties trade against both.
 
 mod answers;
+mod asked;
 mod desk;
 mod listings;
 mod protobuf;
