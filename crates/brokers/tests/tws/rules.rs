@@ -301,8 +301,8 @@ async fn a_connection_says_what_is_wrong_in_the_traders_words() {
         }
         other => panic!("{other:?}"),
     }
-    let port = paper.address().port();
-    drop(paper);
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     match told(Environment::Paper, json!({"port": port})).await {
         BrokerError::Unavailable(said) => assert!(said.contains("IB Gateway"), "{said}"),
         other => panic!("{other:?}"),
