@@ -326,7 +326,7 @@ pub struct SpotMessage {
 pub enum SpotEvent {
     /// Something happened to an order.
     #[serde(rename = "executionReport")]
-    Execution(SpotExecution),
+    Execution(Box<SpotExecution>),
     /// The subscription is over.
     #[serde(rename = "eventStreamTerminated")]
     Terminated,
