@@ -58,9 +58,6 @@ impl PlaceOrder {
         tick: Price,
         account: (i64, &str),
     ) -> Result<Self, String> {
-        if request.reduce_only {
-            return Err("Tradovate has no reduce-only orders.".to_owned());
-        }
         let qty = request.order_qty.0.normalize();
         let whole = qty.to_u64().filter(|whole| *whole > 0 && Decimal::from(*whole) == qty);
         let order_qty = whole
@@ -209,7 +206,6 @@ mod tests {
                 "whole contracts",
             ),
             (OrderRequest { order_qty: Qty::ZERO, ..plain.clone() }, "whole contracts"),
-            (OrderRequest { reduce_only: true, ..plain.clone() }, "reduce-only"),
             (OrderRequest { limit_price: None, ..plain.clone() }, "no limit price"),
             (OrderRequest { limit_price: Some(Price(parse_decimal("5000.1").unwrap())), ..plain }, "tick"),
         ] {

@@ -234,6 +234,18 @@ pub async fn a_reduce_only_order_never_flips(venue: impl VenueFixture) -> Verdic
     Ok(())
 }
 
+/// An exit says what it is. A venue that cannot hold an order to that takes it all the same: how much may be sold was
+/// decided before.
+pub async fn an_exit_is_taken_by_every_venue(venue: impl VenueFixture) -> Verdict {
+    let broker = venue.broker();
+    fill(&broker, &market(&venue, Side::Buy, 2).await).await;
+    let exit = OrderRequest { reduce_only: true, ..market(&venue, Side::Sell, 2).await };
+    let exited = fill(&broker, &exit).await;
+    assert_eq!(exited.filled_qty, exit.order_qty);
+    assert!(net(&venue).await.is_zero());
+    Ok(())
+}
+
 /// The venue's memory is longer than a connection.
 pub async fn a_restart_keeps_orders_and_positions(mut venue: impl VenueFixture) -> Verdict {
     let broker = venue.broker();

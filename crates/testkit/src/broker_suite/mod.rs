@@ -230,6 +230,7 @@ macro_rules! broker_suite {
             a_partly_filled_order_keeps_its_fill_when_canceled,
             positions_follow_trades,
             a_reduce_only_order_never_flips,
+            an_exit_is_taken_by_every_venue,
             a_restart_keeps_orders_and_positions,
             an_ioc_order_never_rests,
             a_fok_order_fills_all_or_nothing,

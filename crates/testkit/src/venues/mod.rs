@@ -10,7 +10,13 @@
 //! Architecture invariant: a fake decides what it does by the venue's documents, never by what an adapter sends. A client
 //! of a third party trades against each of them as well.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "made of assertions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "made of assertions, and says what it skips"
+)]
 
 pub mod alpaca;
 pub mod binance;

@@ -250,7 +250,8 @@ impl Operation {
         for parameter in self.parameters.iter().filter(|parameter| parameter.required) {
             let is_given = given.iter().any(|(place, (name, _))| parameter.is(place, name));
             let in_headers = || headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(&parameter.name));
-            if !is_given && !(parameter.place == "header" && in_headers()) {
+            let arrived = is_given || (parameter.place == "header" && in_headers());
+            if !arrived {
                 found.push(format!("{named}: {} is missing", parameter.name));
             }
         }

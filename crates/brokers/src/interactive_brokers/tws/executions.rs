@@ -88,7 +88,7 @@ mod tests {
         ] {
             assert_eq!(
                 time_of(text, zone).map(UnixMicros::to_rfc3339).as_deref(),
-                Some("2026-11-25T20:30:00Z"),
+                Some("2026-11-25T20:30:00.000000Z"),
                 "{text}"
             );
         }

@@ -82,7 +82,8 @@ impl Ledger {
         let state: OrderState = self.gateway.get("GET /iserver/account/order/status", &path).await.ok()?;
         let known = self.known(id)?;
         // Another order's state would be a lie.
-        let is_it = state.order_id == venue_id && known.is_priced();
+        // And an inactive one may be rejected, which only the list says, with the reason.
+        let is_it = state.order_id == venue_id && known.is_priced() && state.order_status != "Inactive";
         is_it.then(|| known.settle(id, &Standing::of_state(&state))).flatten()
     }
 
