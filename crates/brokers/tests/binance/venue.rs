@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use atomik_domain::{OrderRequest, OrderStatus, OrderType, Price, Qty, Side, SignedQty};
+use atomik_domain::{ExecutionReport, OrderRequest, OrderStatus, OrderType, Price, Qty, Side, SignedQty};
 use atomik_ports::broker::{BrokerError, LookUp, SubmitOutcome};
 use atomik_testkit::broker_suite::{approved, limit_order, market_order, settled};
 use atomik_testkit::venues::binance::{FakeBinance, FakeKeys, FakeMarket, FakeSetup, SYMBOL};
@@ -199,6 +199,38 @@ async fn a_triggered_orders_fills_come_by_the_stream_under_our_name() {
         let found = settled(&setup.broker, &request, |_| true).await;
         assert_eq!(found.executions[0].exec_id, report.executions[0].exec_id);
     }
+}
+
+/// A triggered order that rests fills long after the venue has said what it came from.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_triggered_order_of_another_name_is_followed_while_it_rests() {
+    let setup = FakeSetup { triggered_keeps_name: false, ..FakeSetup::of(FakeMarket::Usdm) };
+    let mut setup = Setup::with(setup).await;
+    let request = OrderRequest {
+        order_type: OrderType::StopLimit,
+        stop_price: Some(Price(decimal("51000"))),
+        ..limit_order(symbol(), Side::Buy, Qty(decimal("0.01")), Price(decimal("51100")))
+    };
+    setup.broker.submit(approved(request.clone())).await;
+    setup.fake.move_price(decimal("52000"));
+    let mut heard = async |wanted: fn(&ExecutionReport) -> bool| {
+        let told = async {
+            loop {
+                let report = setup.reports.recv().await.expect("the connection lives");
+                if wanted(&report) {
+                    return report;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), told).await.expect("a report")
+    };
+    let is_the_order =
+        |report: &ExecutionReport| report.venue_order_id.as_ref().is_some_and(|id| !id.0.starts_with("algo"));
+    let rests = heard(is_the_order).await;
+    assert_eq!((rests.status, rests.client_order_id), (OrderStatus::Working, request.client_order_id));
+    setup.fake.move_price(decimal("51050"));
+    let filled = heard(|report| report.status == OrderStatus::Filled).await;
+    assert_eq!((filled.client_order_id, filled.executions.len()), (request.client_order_id, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
