@@ -1,8 +1,10 @@
-"""python-binance trades against the fake Binance: spot and USD-M futures.
+"""python-binance trades against the fake Binance; ccxt reads what Binance was recorded to say.
 
     binance_client.py trade "http://127.0.0.1:SPOT http://127.0.0.1:USDM"
+    binance_client.py read KIND FILE ...   prints ccxt's reading of recorded replies: the numbers of each item, as text
 """
 
+import json
 import sys
 from decimal import Decimal
 
@@ -81,9 +83,41 @@ def trade_usdm(api):
     assert money["USDT"] == Decimal("1000000"), money
 
 
+def read(kind, path):
+    import ccxt
+
+    reader = ccxt.binance()
+    # Numbers stay the text that was written.
+    reader.number = str
+    with open(path, encoding="utf-8") as file:
+        written = json.load(file)
+    if kind == "account":
+        balance = reader.parse_balance_custom(written, "spot", None)
+        return [{"asset": one["asset"], "free": balance[one["asset"]]["free"], "locked": balance[one["asset"]]["used"]}
+                for one in written["balances"]]
+    printed = []
+    for item in written if isinstance(written, list) else [written]:
+        if kind == "order":
+            order = reader.parse_order(item)
+            numbers = {"origQty": order["amount"], "executedQty": order["filled"], "price": order["price"]}
+            if numbers["price"] is not None and order["type"] == "market":
+                # It fills an average price in where there is no limit.
+                del numbers["price"]
+        else:
+            trade = reader.parse_trade(item)
+            fee = trade["fee"]
+            numbers = {"qty": trade["amount"], "price": trade["price"], "commission": fee["cost"],
+                       "commissionAsset": fee["currency"]}
+        printed.append({name: str(value) for name, value in numbers.items() if value is not None})
+    return printed
+
+
 if __name__ == "__main__":
-    assert sys.argv[1] == "trade", "binance_client.py trade \"SPOT_URL USDM_URL\""
-    spot_url, usdm_url = sys.argv[2].split()
-    trade_spot(client(spot_url, usdm_url))
-    trade_usdm(client(spot_url, usdm_url))
-    print("python-binance traded spot and USD-M futures")
+    if sys.argv[1] == "trade":
+        spot_url, usdm_url = sys.argv[2].split()
+        trade_spot(client(spot_url, usdm_url))
+        trade_usdm(client(spot_url, usdm_url))
+        print("python-binance traded spot and USD-M futures")
+    else:
+        wanted = sys.argv[2:]
+        print(json.dumps([read(kind, path) for kind, path in zip(wanted[::2], wanted[1::2])]))

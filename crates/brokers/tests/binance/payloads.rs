@@ -1,6 +1,7 @@
 //! Recorded payloads go through the parsers without loss: what was read is written again with the same digits.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use atomik_brokers::binance::replies::{
     AlgoOrder, ExchangeInfo, FuturesAccount, FuturesEvent, FuturesPosition, Order, SpotAccount, SpotEvent,
@@ -118,4 +119,70 @@ fn events_are_read_without_loss() {
         }
     }
     assert!(orders >= 16 && others >= 6, "{orders} orders and {others} others were read");
+}
+
+/// What is compared with a third party's reading: its word for it, and the payload.
+const COMPARED: [(&str, &str); 8] = [
+    ("order", "spot/http_json/order_response.json"),
+    ("order", "spot/http_json/new_order_full_response.json"),
+    ("order", "spot/http_json/cancel_order_response.json"),
+    ("order", "spot/http_json/open_orders_response.json"),
+    ("order", "spot/http_json/all_orders_response.json"),
+    ("order", "futures/http_json/order_response.json"),
+    ("trade", "spot/http_json/account_trades_response.json"),
+    ("account", "spot/http_json/account_response.json"),
+];
+
+/// Our reading of a payload's items, as the fields are named by the venue.
+fn ours(kind: &str, payload: &Value) -> Vec<Value> {
+    let items = payload.as_array().cloned().unwrap_or_else(|| vec![payload.clone()]);
+    let of = |item: &Value| match kind {
+        "order" => serde_json::to_value(serde_json::from_value::<Order>(item.clone()).unwrap()).unwrap(),
+        _ => serde_json::to_value(serde_json::from_value::<Trade>(item.clone()).unwrap()).unwrap(),
+    };
+    if kind == "account" {
+        let account: SpotAccount = serde_json::from_value(payload.clone()).unwrap();
+        return account.balances.iter().map(|one| serde_json::to_value(one).unwrap()).collect();
+    }
+    items.iter().map(of).collect()
+}
+
+#[test]
+fn a_third_party_reads_the_same_money_from_the_same_bytes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let python = root.join("target/third-party-clients/binance/bin/python");
+    let Some(folder) = material().map(|material| material.join("nautilus/binance")) else {
+        println!("skipped: the brokers' material is not on this machine");
+        return;
+    };
+    if !python.exists() {
+        println!("skipped: no third-party client is installed; scripts/test-third-party-clients.sh does it");
+        return;
+    }
+    let mut command = Command::new(&python);
+    command.arg(root.join("crates/testkit/python/binance_client.py")).arg("read");
+    for (kind, file) in COMPARED {
+        command.arg(kind).arg(folder.join(file));
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let theirs: Vec<Vec<serde_json::Map<String, Value>>> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(theirs.len(), COMPARED.len());
+    let mut compared = 0;
+    for ((kind, file), theirs) in COMPARED.iter().zip(&theirs) {
+        let ours = ours(kind, &payload(&folder.join(file)).1);
+        assert_eq!(ours.len(), theirs.len(), "{file}");
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            for (field, value) in theirs {
+                let (mine, value) = (ours[field].as_str().unwrap(), value.as_str().unwrap());
+                let number = atomik_domain::money::parse_decimal;
+                assert!(
+                    mine == value || (number(mine).is_some() && number(mine) == number(value)),
+                    "{file}: {field} is {mine} to us and {value} to them"
+                );
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared >= 20, "only {compared} amounts were compared");
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use atomik_domain::{OrderRequest, OrderStatus, Qty, Side, SignedQty};
-use atomik_ports::broker::{BrokerError, SubmitOutcome};
-use atomik_testkit::broker_suite::{approved, market_order, settled};
-use atomik_testkit::venues::binance::{FakeBinance, FakeKeys, FakeMarket, FakeSetup};
+use atomik_domain::{ExecutionReport, OrderRequest, OrderStatus, OrderType, Price, Qty, Side, SignedQty};
+use atomik_ports::broker::{BrokerError, LookUp, SubmitOutcome};
+use atomik_testkit::broker_suite::{approved, limit_order, market_order, settled};
+use atomik_testkit::venues::binance::{FakeBinance, FakeKeys, FakeMarket, FakeSetup, SYMBOL};
 use atomik_testkit::venues::faults::Fault;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -100,8 +101,8 @@ async fn an_open_order_of_the_same_name_is_told_and_not_taken_for_a_rejection() 
     for market in [FakeMarket::Spot, FakeMarket::Usdm] {
         let mut setup = Setup::of(market).await;
         let request = OrderRequest {
-            order_type: atomik_domain::OrderType::Limit,
-            limit_price: Some(atomik_domain::Price(decimal("40000"))),
+            order_type: OrderType::Limit,
+            limit_price: Some(Price(decimal("40000"))),
             ..market_order(symbol(), Side::Buy, Qty(decimal("0.01")))
         };
         assert!(matches!(setup.broker.submit(approved(request.clone())).await, SubmitOutcome::Accepted(_)));
@@ -124,4 +125,123 @@ async fn an_order_that_may_have_left_never_leaves_again() {
     let second = setup.broker.submit(approved(request.clone())).await;
     assert!(matches!(second, SubmitOutcome::Accepted(_)), "{second:?}");
     assert_eq!(setup.fake.journal(&request.client_order_id.to_string()), (1, decimal("0.01")));
+}
+
+/// An order without all of its executions would leave the books short.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_up_waits_for_the_executions_or_is_no_answer() {
+    for market in [FakeMarket::Spot, FakeMarket::Usdm] {
+        let setup = Setup::of(market).await;
+        let request = market_order(symbol(), Side::Buy, Qty(decimal("0.01")));
+        setup.broker.submit(approved(request.clone())).await;
+        setup.fake.lag_executions(2);
+        match setup.broker.look_up(&symbol(), request.client_order_id).await {
+            LookUp::Found(report) => assert_eq!(report.executions.len(), 1),
+            other => panic!("the executions come in the end: {other:?}"),
+        }
+        setup.fake.lag_executions(1_000);
+        let found = setup.broker.look_up(&symbol(), request.client_order_id).await;
+        assert!(matches!(found, LookUp::Unavailable { .. }), "{found:?}");
+    }
+}
+
+/// One answer holds a thousand executions at most.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_up_turns_the_pages_of_executions() {
+    for market in [FakeMarket::Spot, FakeMarket::Usdm] {
+        let mut setup = Setup::of(market).await;
+        let (lot, count) = (decimal("0.001"), 1_001_u32);
+        let request =
+            limit_order(symbol(), Side::Buy, Qty(lot * Decimal::from(count)), Price(decimal("50000")));
+        let exchange = setup.fake.exchange();
+        exchange.thin_out(SYMBOL, Some(lot));
+        setup.broker.submit(approved(request.clone())).await;
+        let id = exchange.orders()[0].id;
+        for _ in 1..count {
+            exchange.thin_out(SYMBOL, Some(lot));
+            exchange.work(id);
+            // The stream is read, so that nothing waits for it.
+            while setup.reports.try_recv().is_ok() {}
+        }
+        match setup.broker.look_up(&symbol(), request.client_order_id).await {
+            LookUp::Found(report) => {
+                assert_eq!((report.status, report.executions.len()), (OrderStatus::Filled, 1_001));
+            }
+            other => panic!("it is found: {other:?}"),
+        }
+    }
+}
+
+/// The stream tells the fills of a triggered order under our name, whatever the venue names it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_triggered_orders_fills_come_by_the_stream_under_our_name() {
+    for triggered_keeps_name in [true, false] {
+        let setup = FakeSetup { triggered_keeps_name, ..FakeSetup::of(FakeMarket::Usdm) };
+        let mut setup = Setup::with(setup).await;
+        let request = OrderRequest {
+            order_type: OrderType::Stop,
+            stop_price: Some(Price(decimal("51000"))),
+            ..market_order(symbol(), Side::Buy, Qty(decimal("0.01")))
+        };
+        setup.broker.submit(approved(request.clone())).await;
+        setup.fake.move_price(decimal("51500"));
+        let told = async {
+            loop {
+                let report = setup.reports.recv().await.expect("the connection lives");
+                assert_eq!(report.client_order_id, request.client_order_id);
+                if report.status == OrderStatus::Filled && !report.executions.is_empty() {
+                    return report;
+                }
+            }
+        };
+        let report = tokio::time::timeout(Duration::from_secs(20), told).await.expect("a report of the fill");
+        assert_eq!(report.filled_qty, request.order_qty);
+        let found = settled(&setup.broker, &request, |_| true).await;
+        assert_eq!(found.executions[0].exec_id, report.executions[0].exec_id);
+    }
+}
+
+/// A triggered order that rests fills long after the venue has said what it came from.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_triggered_order_of_another_name_is_followed_while_it_rests() {
+    let setup = FakeSetup { triggered_keeps_name: false, ..FakeSetup::of(FakeMarket::Usdm) };
+    let mut setup = Setup::with(setup).await;
+    let request = OrderRequest {
+        order_type: OrderType::StopLimit,
+        stop_price: Some(Price(decimal("51000"))),
+        ..limit_order(symbol(), Side::Buy, Qty(decimal("0.01")), Price(decimal("51100")))
+    };
+    setup.broker.submit(approved(request.clone())).await;
+    setup.fake.move_price(decimal("52000"));
+    let mut heard = async |wanted: fn(&ExecutionReport) -> bool| {
+        let told = async {
+            loop {
+                let report = setup.reports.recv().await.expect("the connection lives");
+                if wanted(&report) {
+                    return report;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), told).await.expect("a report")
+    };
+    let is_the_order =
+        |report: &ExecutionReport| report.venue_order_id.as_ref().is_some_and(|id| !id.0.starts_with("algo"));
+    let rests = heard(is_the_order).await;
+    assert_eq!((rests.status, rests.client_order_id), (OrderStatus::Working, request.client_order_id));
+    setup.fake.move_price(decimal("51050"));
+    let filled = heard(|report| report.status == OrderStatus::Filled).await;
+    assert_eq!((filled.client_order_id, filled.executions.len()), (request.client_order_id, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_outlives_a_connection_that_is_dropped() {
+    for market in [FakeMarket::Spot, FakeMarket::Usdm] {
+        let fake = FakeBinance::start(FakeSetup::of(market)).await;
+        let (broker, mut reports) =
+            connect(&fake, market, &Arc::new(OffClock::default()), &right()).await.unwrap();
+        drop(broker);
+        let ended = tokio::time::timeout(Duration::from_secs(20), reports.recv()).await;
+        assert_eq!(ended.expect("the task ends"), None);
+        fake.assert_clean();
+    }
 }

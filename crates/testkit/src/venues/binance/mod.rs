@@ -143,6 +143,8 @@ struct State {
     messages: Mutex<Vec<(bool, String)>>,
     listen_key: Mutex<Option<String>>,
     refuses_time: AtomicBool,
+    /// How many lists of executions are still to come without any.
+    lists_behind: AtomicU64,
 }
 
 impl FakeBinance {
@@ -171,6 +173,7 @@ impl FakeBinance {
             messages: Mutex::default(),
             listen_key: Mutex::default(),
             refuses_time: AtomicBool::new(false),
+            lists_behind: AtomicU64::new(0),
         });
         let server = Server::start_on(port, rest::router(Arc::clone(&state)), spec).await;
         Self { server, state }
@@ -204,6 +207,11 @@ impl FakeBinance {
     /// Refuses every signed request for its time from now on.
     pub fn refuse_time(&self) {
         self.state.refuses_time.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets the next lists of executions come without any: they follow the orders by a moment.
+    pub fn lag_executions(&self, lists: u64) {
+        self.state.lists_behind.store(lists, Ordering::SeqCst);
     }
 
     /// Moves the price; what rests and what is conditional meets it.

@@ -1,6 +1,7 @@
 //! The routes.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use atomik_domain::OrderStatus;
 use axum::Router;
@@ -199,6 +200,10 @@ impl State {
         let number = |name: &str| given.get(name).and_then(|text| text.parse::<u64>().ok());
         let (order_id, from, limit) = (number("orderId"), number("fromId").unwrap_or(0), number("limit"));
         let limit = usize::try_from(limit.unwrap_or(500)).expect("small").min(1_000);
+        let behind = |left: u64| left.checked_sub(1);
+        if self.lists_behind.fetch_update(SeqCst, SeqCst, behind).is_ok() {
+            return answer(&json!([]));
+        }
         let orders = self.exchange.orders();
         let wanted = orders.iter().filter(|order| order_id.is_none_or(|id| order.id == id));
         let mut trades: Vec<_> =
