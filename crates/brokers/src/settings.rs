@@ -30,6 +30,18 @@ pub fn decimal_of(value: &Value) -> Option<Decimal> {
     }
 }
 
+/// A refusal for every key of `object` that is none of `names`, with the name that it may have meant.
+#[must_use]
+pub fn unknown_keys(object: &Map<String, Value>, names: &[&str]) -> Vec<FieldError> {
+    let refuse = |key: &String| {
+        let nearest = names.iter().min_by_key(|name| strsim::levenshtein(name, key));
+        let shown: String = key.chars().take(64).collect();
+        let hint = nearest.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+        field_error(&format!("settings.{shown}"), format!("is not a setting{hint}"))
+    };
+    object.keys().filter(|key| !names.contains(&key.as_str())).map(refuse).collect()
+}
+
 /// Settings, read field by field; what is wrong is gathered.
 pub struct SettingsReader<'a> {
     object: &'a Map<String, Value>,
@@ -44,16 +56,8 @@ impl<'a> SettingsReader<'a> {
     pub fn new(settings: &'a Value, fields: &[SettingField]) -> Result<Self, Vec<FieldError>> {
         let object =
             settings.as_object().ok_or_else(|| vec![field_error("settings", "must be a JSON object")])?;
-        let mut reader = Self { object, errors: Vec::new() };
-        for key in object.keys().filter(|key| !fields.iter().any(|field| field.name == **key)) {
-            let nearest = fields
-                .iter()
-                .map(|field| field.name.as_str())
-                .min_by_key(|name| strsim::levenshtein(name, key));
-            let shown: String = key.chars().take(64).collect();
-            let hint = nearest.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
-            reader.refuse(&shown, format!("is not a setting{hint}"));
-        }
+        let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+        let mut reader = Self { object, errors: unknown_keys(object, &names) };
         for field in fields {
             reader.check_kind(field);
         }

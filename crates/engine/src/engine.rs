@@ -308,6 +308,12 @@ impl Engine {
         }
     }
 
+    /// The strategies on an account, as they are now.
+    #[must_use]
+    pub fn strategies_on(&self, account_id: BrokerAccountId) -> Vec<Arc<Strategy>> {
+        self.work.registry.strategies_on(account_id)
+    }
+
     /// Where an account's books differ from the broker's.
     #[must_use]
     pub fn differences(&self, account_id: BrokerAccountId) -> Vec<Difference> {

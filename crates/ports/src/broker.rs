@@ -150,6 +150,14 @@ pub struct SettingField {
     pub kind: SettingKind,
 }
 
+impl SettingField {
+    /// A field of these words.
+    #[must_use]
+    pub fn new(name: &str, label: &str, description: &str, kind: SettingKind) -> Self {
+        Self { name: name.to_owned(), label: label.to_owned(), description: description.to_owned(), kind }
+    }
+}
+
 /// How a connection hears of fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FillReports {

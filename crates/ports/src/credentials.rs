@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use atomik_domain::BrokerAccountId;
 use secrecy::SecretString;
 
+use crate::broker::BrokerError;
 use crate::store::StoreError;
 
 /// An account's credentials by the names of the catalogue: `key_id`, `secret_key`, ... Their text shows in no debug output.
@@ -46,6 +47,12 @@ pub enum CustodyError {
     /// The store's.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<CustodyError> for BrokerError {
+    fn from(error: CustodyError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
 }
 
 /// Where credentials lie sealed. Only the adapter that uses them opens them, when it connects.

@@ -73,8 +73,7 @@ impl BrokerConnector for AlpacaConnector {
         let environment = account.environment;
         let settings = Settings::parse(environment, &account.settings, self.urls);
         let settings = settings.map_err(|errors| refused(&errors))?;
-        let credentials = custody.credentials(account.id).await;
-        let credentials = credentials.map_err(|error| BrokerError::Unavailable(error.to_string()))?;
+        let credentials = custody.credentials(account.id).await?;
         let keys = Keys::read(&credentials).map_err(|_| {
             BrokerError::Unauthorized(
                 "The API keys are missing or damaged: enter both of them again.".to_owned(),

@@ -25,14 +25,13 @@ pub(super) struct Settings {
 
 pub(super) fn setting_fields() -> Vec<SettingField> {
     let mut fields = UrlRules::fields();
-    fields.push(SettingField {
-        name: "fractional".to_owned(),
-        label: "Fractions of shares".to_owned(),
-        description: "Whether quantities of shares may be fractions where the asset allows it. Switch it off to sell short: \
-                      Alpaca sells only whole shares short. Default: true."
-            .to_owned(),
-        kind: SettingKind::Boolean,
-    });
+    fields.push(SettingField::new(
+        "fractional",
+        "Fractions of shares",
+        "Whether quantities of shares may be fractions where the asset allows it. Switch it off to sell short: Alpaca sells \
+         only whole shares short. Default: true.",
+        SettingKind::Boolean,
+    ));
     fields
 }
 

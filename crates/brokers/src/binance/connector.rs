@@ -111,8 +111,7 @@ impl BrokerConnector for BinanceConnector {
         let environment = account.environment;
         let settings = BinanceSettings::parse(environment, &account.settings, self.urls);
         let settings = settings.map_err(|errors| refused(&errors))?;
-        let credentials = custody.credentials(account.id).await;
-        let credentials = credentials.map_err(|error| BrokerError::Unavailable(error.to_string()))?;
+        let credentials = custody.credentials(account.id).await?;
         let key = Key::read(&credentials).map_err(|errors| wrong_credentials(&errors))?;
         drop(credentials);
         let (wire, base) = (Wire::new(self.policy)?, settings.base(environment)?);

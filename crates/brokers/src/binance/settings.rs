@@ -43,12 +43,12 @@ pub struct BinanceSettings {
 /// The settings that the catalogue shows.
 #[must_use]
 pub(super) fn setting_fields() -> Vec<SettingField> {
-    let market = SettingField {
-        name: "market".to_owned(),
-        label: "Market".to_owned(),
-        description: "What the account trades: spot, or usdm for USD-M futures. Default spot.".to_owned(),
-        kind: SettingKind::Choice(vec!["spot".to_owned(), "usdm".to_owned()]),
-    };
+    let market = SettingField::new(
+        "market",
+        "Market",
+        "What the account trades: spot, or usdm for USD-M futures. Default spot.",
+        SettingKind::Choice(vec!["spot".to_owned(), "usdm".to_owned()]),
+    );
     std::iter::once(market).chain(UrlRules::fields()).collect()
 }
 

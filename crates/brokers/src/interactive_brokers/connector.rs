@@ -30,7 +30,7 @@ impl InteractiveBrokersConnector {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, urls: UrlRules, policy: WirePolicy) -> Self {
         Self {
-            web: WebConnector::new(Arc::clone(&clock), urls, policy),
+            web: WebConnector::new(Arc::clone(&clock), policy),
             tws: TwsConnector::new(clock, urls, policy),
         }
     }
@@ -90,14 +90,12 @@ impl BrokerConnector for InteractiveBrokersConnector {
     fn description(&self) -> BrokerDescription {
         let mut description = self.web.description();
         let tws = self.tws.description().setting_fields;
-        let choice = SettingField {
-            name: CONNECTION.to_owned(),
-            label: "Connection".to_owned(),
-            description: "How the account is reached: web (the Client Portal Gateway) or tws (TWS or IB Gateway by socket). \
-                          Default: web."
-                .to_owned(),
-            kind: SettingKind::Choice(vec![WEB.to_owned(), TWS.to_owned()]),
-        };
+        let choice = SettingField::new(
+            CONNECTION,
+            "Connection",
+            "How the account is reached: web (the Client Portal Gateway) or tws (TWS or IB Gateway by socket). Default: web.",
+            SettingKind::Choice(vec![WEB.to_owned(), TWS.to_owned()]),
+        );
         let mut fields = vec![choice];
         for mut field in std::mem::take(&mut description.setting_fields) {
             if tws.iter().all(|other| other.name != field.name) {

@@ -2,9 +2,11 @@
 //!
 //! - `web`: the Client Portal Web API through the gateway;
 //! - `tws`: TWS or IB Gateway by socket;
+//! - `names` are the broker's own for futures, by either way;
 //! - `connector` hands an account to the way that its settings name.
 
 mod connector;
+mod names;
 pub mod tws;
 pub mod web;
 

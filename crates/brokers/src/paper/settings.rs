@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 use crate::instruments;
-use crate::settings::{decimal_of, field_error};
+use crate::settings::{decimal_of, field_error, unknown_keys};
 
 /// The most symbols that may have a fixed price.
 const MAX_PRICES: usize = 1_000;
@@ -106,8 +106,8 @@ impl PaperSettings {
             Value::Object(object) => object,
             _ => return Err(vec![field_error("settings", "must be an object such as {}".to_owned())]),
         };
-        let mut reader = Reader { object, errors: Vec::new() };
-        reader.refuse_unknown_keys();
+        let errors = unknown_keys(object, &FIELDS.map(|(name, ..)| name));
+        let mut reader = Reader { object, errors };
         let defaults = Self::default();
         let parsed = Self {
             starting_balance: reader
@@ -172,12 +172,7 @@ impl PaperSettings {
 /// The settings as the catalogue describes them.
 #[must_use]
 pub(crate) fn setting_fields() -> Vec<SettingField> {
-    let field = |(name, label, kind, description): (&str, &str, SettingKind, &str)| SettingField {
-        name: name.to_owned(),
-        label: label.to_owned(),
-        kind,
-        description: description.to_owned(),
-    };
+    let field = |(name, label, kind, description)| SettingField::new(name, label, description, kind);
     FIELDS.into_iter().map(field).collect()
 }
 
@@ -187,19 +182,6 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn refuse_unknown_keys(&mut self) {
-        for key in self.object.keys() {
-            if FIELDS.iter().any(|(name, ..)| name == key) {
-                continue;
-            }
-            let nearest =
-                FIELDS.iter().map(|(name, ..)| *name).min_by_key(|name| strsim::levenshtein(name, key));
-            let shown: String = key.chars().take(64).collect();
-            let problem = format!("is not a setting; did you mean {}?", nearest.unwrap_or_default());
-            self.errors.push(field_error(&format!("settings.{shown}"), problem));
-        }
-    }
-
     /// A key's value; `None` where it is missing or null.
     fn value(&self, key: &str) -> Option<&Value> {
         self.object.get(key).filter(|value| !value.is_null())

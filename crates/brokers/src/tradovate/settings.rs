@@ -32,38 +32,32 @@ pub(super) struct Settings {
 }
 
 pub(super) fn setting_fields() -> Vec<SettingField> {
-    let field = |name: &str, label: &str, description: &str, kind| SettingField {
-        name: name.to_owned(),
-        label: label.to_owned(),
-        description: description.to_owned(),
-        kind,
-    };
     let mut fields = vec![
-        field(
+        SettingField::new(
             "account",
             "Account",
             "Which of the login's accounts to trade, by name or id. Default: the only active one.",
             SettingKind::Text,
         ),
-        field(
+        SettingField::new(
             "app_id",
             "App id",
             "The name your API key was registered for. Default: Atomik.",
             SettingKind::Text,
         ),
-        field(
+        SettingField::new(
             "device_id",
             "Device id",
             "How Tradovate tells this machine from others; it must stay the same. Default: derived from this account.",
             SettingKind::Text,
         ),
-        field(
+        SettingField::new(
             "redirect_uri",
             "OAuth redirect address",
             "The address that the authorization code was issued for. Only with an authorization code.",
             SettingKind::Text,
         ),
-        field(
+        SettingField::new(
             "roll_days_before_expiry",
             "Roll days before expiry",
             "How many days before expiry (or first notice) ES or ES1! moves on to the next contract. Default: 8.",

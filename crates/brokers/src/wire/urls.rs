@@ -68,14 +68,12 @@ impl UrlRules {
     /// The two settings that every venue with addresses of its own has.
     #[must_use]
     pub fn fields() -> Vec<SettingField> {
-        let field = |name: &str, label: &str, what: &str| SettingField {
-            name: name.to_owned(),
-            label: label.to_owned(),
-            description: format!(
+        let field = |name, label, what| {
+            let description = format!(
                 "{what}, for a sandbox or a gateway of your own. Only where the operator allows it ({SWITCH}). Default: \
                  the broker's own."
-            ),
-            kind: SettingKind::Text,
+            );
+            SettingField::new(name, label, &description, SettingKind::Text)
         };
         vec![
             field("base_url", "API address", "Where requests go"),

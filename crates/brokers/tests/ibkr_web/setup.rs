@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atomik_brokers::interactive_brokers::web::{Pace, WebConnector};
-use atomik_brokers::wire::{UrlRules, WirePolicy};
+use atomik_brokers::wire::WirePolicy;
 use atomik_domain::{
     BrokerAccount, BrokerAccountId, BrokerId, Environment, ExecutionReport, Symbol, UnixMicros, UserId,
 };
@@ -42,7 +42,7 @@ pub fn connector_at(now: &str) -> WebConnector {
         tickle: Duration::from_secs(55),
     };
     let clock = Arc::new(FixedClock(UnixMicros::parse_rfc3339(now).unwrap()));
-    WebConnector::new(clock, UrlRules::default(), policy).with_pace(pace)
+    WebConnector::new(clock, policy).with_pace(pace)
 }
 
 pub fn account(venue: &IbkrWebVenue, environment: Environment, extra: &Value) -> BrokerAccount {

@@ -14,26 +14,9 @@ use atomik_domain::{Instrument, Price, Qty, Symbol};
 use ibapi::contracts::{Contract, ContractDetails, SecurityType};
 use rust_decimal::Decimal;
 
+use super::super::names::{MONTHS, OTHER_SYMBOLS};
 use super::exact;
 use crate::instruments;
-
-/// Roots whose contracts have another symbol at Interactive Brokers. (Their trading class is the root.)
-const OTHER_SYMBOLS: &[(&str, &str)] = &[
-    ("6A", "AUD"),
-    ("6B", "GBP"),
-    ("6C", "CAD"),
-    ("6E", "EUR"),
-    ("6J", "JPY"),
-    ("6M", "MXP"),
-    ("6N", "NZD"),
-    ("6S", "CHF"),
-    ("BTC", "BRR"),
-    ("ETH", "ETHUSDRR"),
-    ("SIL", "SI"),
-    ("VX", "VIX"),
-];
-/// The months' letters, January first.
-const MONTHS: &str = "FGHJKMNQUVXZ";
 
 /// What a symbol asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

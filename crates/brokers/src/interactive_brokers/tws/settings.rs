@@ -84,40 +84,34 @@ impl TwsSettings {
 
 /// What the catalogue shows.
 pub(super) fn fields() -> Vec<SettingField> {
-    let field = |name: &str, label: &str, description: &str, kind| SettingField {
-        name: name.to_owned(),
-        label: label.to_owned(),
-        description: description.to_owned(),
-        kind,
-    };
     vec![
-        field(
+        SettingField::new(
             "host",
             "Machine",
             "Where TWS or IB Gateway runs. Another machine than this one only where the operator allows it. Default: \
              127.0.0.1.",
             SettingKind::Text,
         ),
-        field(
+        SettingField::new(
             "port",
             "Port",
             "Its socket port. Default: IB Gateway's, 4002 for paper and 4001 for live; TWS has 7497 and 7496.",
             SettingKind::Integer,
         ),
-        field(
+        SettingField::new(
             "client_id",
             "Client id",
             "Names this connection at TWS; no other program may use the same. Orders can only be canceled under the id \
              that placed them, so leave it as it is once orders are open. Default: derived from the account, from 1 on.",
             SettingKind::Integer,
         ),
-        field(
+        SettingField::new(
             "account",
             "Account",
             "The account to trade, as TWS shows it: U1234567, or DU1234567 for paper. Default: the only one of the login.",
             SettingKind::Text,
         ),
-        field(
+        SettingField::new(
             "roll_days_before_expiry",
             "Roll before expiry",
             "How many days before its last trading day a future's root symbol (ES, ES1!) goes on to the next contract. \

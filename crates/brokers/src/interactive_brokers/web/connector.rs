@@ -25,7 +25,7 @@ use super::session::{SignedOn, keep_alive, sign_on};
 use super::settings::{WebSettings, fields};
 use super::stream::Stream;
 use crate::settings::{field_error, refused};
-use crate::wire::{UrlRules, WirePolicy};
+use crate::wire::WirePolicy;
 
 /// How many orders may wait to be watched.
 const MAX_WATCHES: usize = 256;
@@ -38,10 +38,9 @@ pub struct WebConnector {
 }
 
 impl WebConnector {
-    /// The broker. The gateway's address is a setting of its own, and bound to this machine and private networks, so that
-    /// `urls` rules nothing here.
+    /// The broker. The gateway's address is a setting of its own, bound to this machine and private networks.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>, _urls: UrlRules, policy: WirePolicy) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, policy: WirePolicy) -> Self {
         Self { clock, policy, pace: Pace::default() }
     }
 

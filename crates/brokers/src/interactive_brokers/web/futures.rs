@@ -4,25 +4,9 @@ use atomik_domain::Symbol;
 use atomik_domain::instrument::AssetClass;
 use jiff::civil::Date;
 
+use super::super::names::{MONTHS, OTHER_SYMBOLS};
 use super::replies::FutureRow;
 use crate::instruments;
-
-/// The letters of the months, January first.
-const MONTHS: &str = "FGHJKMNQUVXZ";
-/// Roots that the broker calls otherwise than the exchanges do.
-const OTHER_NAMES: &[(&str, &str)] = &[
-    ("6A", "AUD"),
-    ("6B", "GBP"),
-    ("6C", "CAD"),
-    ("6E", "EUR"),
-    ("6J", "JPY"),
-    ("6N", "NZD"),
-    ("6S", "CHF"),
-    ("BTC", "BRR"),
-    ("ETH", "ETHUSDRR"),
-    ("SIL", "SI"),
-    ("VX", "VIX"),
-];
 
 /// A future as a trader spells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +45,7 @@ impl FutureName {
     /// The broker's name for the root.
     #[must_use]
     pub fn broker_root(&self) -> &str {
-        OTHER_NAMES.iter().find(|(root, _)| *root == self.root).map_or(self.root.as_str(), |(_, name)| name)
+        OTHER_SYMBOLS.iter().find(|(root, _)| *root == self.root).map_or(self.root.as_str(), |(_, name)| name)
     }
 
     /// The month as the broker writes it: `202612`.

@@ -127,39 +127,33 @@ fn nearness(url: &Url) -> Result<bool, WrongUrl> {
 /// What the catalogue shows.
 #[must_use]
 pub fn fields() -> Vec<SettingField> {
-    let field = |name: &str, label: &str, description: &str, kind| SettingField {
-        name: name.to_owned(),
-        label: label.to_owned(),
-        description: description.to_owned(),
-        kind,
-    };
     vec![
-        field(
+        SettingField::new(
             "gateway_url",
             "Gateway address",
             "Where your Client Portal Gateway listens: on this machine, or in a private network. Default: https://127.0.0.1:5000.",
             SettingKind::Text,
         ),
-        field(
+        SettingField::new(
             "account",
             "Account id",
             "Which account to trade, such as U1234567 or DU1234567. Default: the login's only one.",
             SettingKind::Text,
         ),
-        field(
+        SettingField::new(
             "compete",
             "Take over the session",
             "Whether to end another session of the same user (TWS, the mobile app), for the broker allows one. Default: no.",
             SettingKind::Boolean,
         ),
-        field(
+        SettingField::new(
             "answer_questions",
             "Questions to answer with yes",
             "Which of the broker's questions about an order are confirmed: their ids, such as o163, or 20 letters or more of \
              their text. An order with any other question is not placed. Default: none.",
             SettingKind::List,
         ),
-        field(
+        SettingField::new(
             "roll_days_before_expiry",
             "Roll futures so many days early",
             "How many days before its last day a root symbol such as ES stands for the next contract. Default: 8.",

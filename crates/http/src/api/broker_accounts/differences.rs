@@ -132,7 +132,11 @@ async fn adopt_position(
     let mut errors = FieldErrors::default();
     let symbol = Symbol::parse(&request.symbol).ok();
     errors.check(symbol.is_some(), "symbol", "is not a symbol".to_owned());
-    let there: BTreeMap<_, _> = strategies_on(&state, &current, account.id, symbol.as_ref()).await?;
+    let there = state.engine.strategies_on(account.id).into_iter();
+    let there: BTreeMap<_, _> = there
+        .filter(|strategy| Some(&strategy.symbol) == symbol.as_ref())
+        .map(|strategy| (strategy.id, strategy.name.clone()))
+        .collect();
     let chosen = match (request.strategy_id.map(StrategyId), there.len()) {
         (Some(id), _) => there.get_key_value(&id).map(|(id, _)| *id),
         (None, 1) => there.keys().next().copied(),
@@ -157,24 +161,4 @@ async fn adopt_position(
     let signals = state.engine.adopt(user, account.id, strategy_id, avg_price, request.flatten).await?;
     let signal_ids = signals.into_iter().map(|SignalId(id)| id).collect();
     Ok((StatusCode::ACCEPTED, Json(Adoption { signal_ids })))
-}
-
-/// The user's strategies on an account and symbol, by id, with their names.
-async fn strategies_on(
-    state: &AppState,
-    current: &CurrentUser,
-    account: BrokerAccountId,
-    symbol: Option<&Symbol>,
-) -> ApiResult<BTreeMap<StrategyId, String>> {
-    let mut there = BTreeMap::new();
-    let mut page = atomik_ports::PageRequest { limit: atomik_ports::store::MAX_PAGE, before: None };
-    loop {
-        let strategies = state.store.strategies(current.user.id, None, page).await?;
-        let own = strategies.items.into_iter().filter(|strategy| strategy.broker_account_id == account);
-        there.extend(own.filter(|one| Some(&one.symbol) == symbol).map(|one| (one.id, one.name)));
-        match strategies.next {
-            Some(next) => page.before = Some(next),
-            None => return Ok(there),
-        }
-    }
 }
