@@ -67,6 +67,21 @@ fn an_entry_is_never_sent_again_where_ids_are_unique_among_open_orders_only() {
 }
 
 #[test]
+fn where_ids_are_unique_for_a_while_an_entry_is_sent_again_within_half_of_it_and_not_after() {
+    for (unique_for_s, sends) in [(3_600, 2), (20, 1)] {
+        let mut world = venue(ClientIdUniqueness::For(Duration::from_secs(unique_for_s)), 15);
+        world.then([Fate::Lost, Fate::Fill]);
+        let signal = world.signal(A, "BUY", "");
+        world.pass(28);
+        assert_eq!(world.sent.len(), sends, "unique for {unique_for_s} s");
+        let filled = (OutcomeStatus::Filled, Code::Filled);
+        let missed = (OutcomeStatus::Expired, Code::BrokerUnreachable);
+        let (status, code) = if sends == 2 { filled } else { missed };
+        world.expect(signal, A, status, code);
+    }
+}
+
+#[test]
 fn an_exit_proven_absent_is_planned_anew_from_the_live_position() {
     for uniqueness in [ClientIdUniqueness::Forever, ClientIdUniqueness::AmongOpenOrders] {
         let mut world = venue(uniqueness, 0);
