@@ -25,6 +25,8 @@ const CANARY: &str = "canary-77e1";
 /// A broker that lets nobody in, and notes what it was given.
 #[derive(Default)]
 struct Locked {
+    /// Whether it cannot be reached, instead of refusing.
+    away: bool,
     given: Mutex<Vec<BTreeMap<String, String>>>,
 }
 
@@ -82,7 +84,10 @@ impl BrokerConnector for Locked {
         let credentials = custody.credentials(account.id).await.unwrap();
         let plain = credentials.iter().map(|(name, text)| (name.to_owned(), text.expose_secret().to_owned()));
         self.given.lock().unwrap().push(plain.collect());
-        Err(BrokerError::Unauthorized("The key is wrong: copy it again.".to_owned()))
+        match self.away {
+            true => Err(BrokerError::Unavailable("nobody answers".to_owned())),
+            false => Err(BrokerError::Unauthorized("The key is wrong: copy it again.".to_owned())),
+        }
     }
 
     async fn search_instruments(&self, _: &str, _: usize) -> Result<Vec<Instrument>, BrokerError> {
@@ -157,6 +162,30 @@ async fn others_take_their_place_and_the_account_connects_anew() {
     given(&locked, |given| given.get("key_id").is_some_and(|key| key == "two")).await;
     let wrong = client.patch(&path, json!({"credentials": {}})).await.expect(422);
     assert_eq!(wrong.body["fields"]["credentials.key_id"], "is required");
+}
+
+#[tokio::test]
+async fn refused_ones_are_not_tried_again_and_again_as_an_unreachable_broker_is() {
+    let (locked, away) = (Arc::new(Locked::default()), Arc::new(Locked { away: true, ..Locked::default() }));
+    let connectors: [(BrokerId, Arc<dyn BrokerConnector>); 2] = [
+        (BrokerId("locked".to_owned()), Arc::clone(&locked) as _),
+        (BrokerId("away".to_owned()), Arc::clone(&away) as _),
+    ];
+    let app = TestApp::start_at(BTreeMap::from(connectors), |_| {}).await;
+    let client = app.program("trader@example.com").await;
+    let credentials = json!({"key_id": "k"});
+    client.post("/api/v1/broker-accounts", account(&credentials)).await.expect(201);
+    given(&locked, |_| true).await;
+    let unreachable =
+        json!({"broker": "away", "environment": "live", "label": "away", "credentials": credentials});
+    client.post("/api/v1/broker-accounts", unreachable).await.expect(201);
+    let tries = async {
+        while away.given.lock().unwrap().len() < 3 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), tries).await.expect("three tries of the other one");
+    assert_eq!(locked.given.lock().unwrap().len(), 1, "wrong passwords in a row lock logins");
 }
 
 #[tokio::test]
