@@ -61,6 +61,7 @@ impl CountingVenue {
             look_up_by_client_id: true,
             fill_reports: FillReports::Streamed,
             rate_limits: Vec::new(),
+            untold_coin_fee: Decimal::ZERO,
         };
         Arc::new(Self {
             capabilities,
@@ -101,6 +102,7 @@ fn report(order: &OrderRequest) -> ExecutionReport {
             last_qty: order.order_qty,
             last_price: Price(Decimal::from(100)),
             commission: Amount(Decimal::ONE),
+            fee_qty: Qty::ZERO,
             price_source: PriceSource::Venue,
             traded_at: START,
         }],

@@ -13,6 +13,7 @@ use atomik_ports::broker::{
     RateLimit,
 };
 use atomik_ports::{BrokerConnector, Clock, Credentials, Custody};
+use rust_decimal::Decimal;
 use serde_json::Value;
 use tokio::sync::{Mutex, mpsc};
 
@@ -148,5 +149,6 @@ fn capabilities() -> Capabilities {
             limit("lists of orders", 1, 5),
             limit("lists of trades", 1, 5),
         ],
+        untold_coin_fee: Decimal::ZERO,
     }
 }
