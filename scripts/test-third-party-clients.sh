@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Lets clients of third parties trade against the fake venues, so that those are not only our own idea of a broker.
-# Each client is installed once, in a virtual environment below target/. Needs Python 3 and, the first time, network.
+# Each client is installed once, in a virtual environment below target/: the first time, that needs network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+scripts/need-python.sh
 
 # One line a broker: its name, and the pinned packages of its client.
 clients=(
