@@ -36,7 +36,9 @@ trap count EXIT
 step() {
     printf '\n== %s\n' "$1"
     shift
+    local began=$SECONDS
     "$@"
+    printf '(%d s)\n' $((SECONDS - began))
 }
 tests() {
     "$@" 2>&1 | tee -a "$log"

@@ -15,3 +15,4 @@ mod questions;
 mod rules;
 mod setup;
 mod symbols;
+mod tls;
