@@ -34,8 +34,9 @@ async fn main() {
             serve(&format!("{} {}", spot.server.http(), usdm.server.http())).await;
         }
         "ibkr_web" => {
-            let venue = IbkrWebVenue::start_lenient().await;
-            serve(&venue.url()).await;
+            let (gateway, oauth) =
+                (IbkrWebVenue::start_lenient().await, IbkrWebVenue::start_oauth_lenient().await);
+            serve(&format!("{} {}", gateway.url(), oauth.url())).await;
         }
         "tradovate" => {
             let venue = FakeTradovate::start(None).await;
