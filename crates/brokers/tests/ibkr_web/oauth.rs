@@ -1,12 +1,13 @@
 //! Without a gateway: who is let in, and what becomes of a token that ends.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use atomik_brokers::interactive_brokers::web::Pace;
-use atomik_domain::{Environment, OrderStatus, Qty, Side};
+use atomik_domain::{Environment, OrderStatus, Qty, Side, UnixMicros};
 use atomik_ports::broker::{BrokerError, LookUp, SubmitOutcome};
-use atomik_ports::{Broker, BrokerConnector, Credentials, SystemClock};
+use atomik_ports::{Broker, BrokerConnector, Clock, Credentials, SystemClock};
 use atomik_testkit::broker_suite::{approved, market_order, settled};
 use atomik_testkit::venues::faults::Fault;
 use atomik_testkit::venues::ibkr_web::IbkrWebVenue;
@@ -130,6 +131,40 @@ async fn keys_of_the_other_environment_are_told_before_anything_trades() {
     assert!(sentence.contains("set compete"), "{sentence}");
     connect_as(&venue, Environment::Live, NOW, &json!({"compete": true})).await.unwrap();
     venue.assert_clean();
+}
+
+#[tokio::test]
+async fn a_user_whom_the_broker_lets_do_nothing_is_told_so_at_once() {
+    let venue = IbkrWebVenue::start_oauth().await;
+    venue.sign_out();
+    let sentence = told(&venue, &[]).await;
+    assert!(sentence.contains("gave a live session token and then refused what it signed"), "{sentence}");
+    assert_eq!(venue.received().len(), 2);
+}
+
+/// A clock that is set back by ten seconds whenever somebody looks.
+struct Backwards(AtomicI64);
+
+impl Clock for Backwards {
+    fn now(&self) -> UnixMicros {
+        UnixMicros(self.0.fetch_sub(10_000_000, Ordering::Relaxed))
+    }
+}
+
+#[tokio::test]
+async fn the_time_of_requests_never_goes_back() {
+    let venue = IbkrWebVenue::start_oauth().await;
+    let clock = Arc::new(Backwards(AtomicI64::new(SystemClock.now().0)));
+    let (reports, _received) = mpsc::channel(16);
+    let account = account(&venue, Environment::Paper, &json!({}));
+    let connector = oauth_connector(clock, pace());
+    connector.connect(&account, &venue.credentials(&[]), reports).await.unwrap();
+    let headers = venue.received().into_iter().flat_map(|one| one.headers);
+    let headers = headers.filter(|(name, _)| name == "authorization");
+    let time =
+        |header: &str| header.split("oauth_timestamp=\"").nth(1).unwrap()[..10].parse::<i64>().unwrap();
+    let times: Vec<_> = headers.map(|(_, header)| time(&header)).collect();
+    assert!(times.len() > 5 && times.is_sorted(), "{times:?}");
 }
 
 /// Every request has an `Authorization` of its own, and no secret is anywhere but there and in the stream's address.
@@ -285,6 +320,18 @@ async fn short_lived(venue: &IbkrWebVenue) -> Connected {
     };
     let keys = venue.credentials(&[]);
     with_keys(venue, Environment::Paper, &keys, &json!({}), pace).await.unwrap()
+}
+
+/// Nobody asked for anything while it ended: no request leaves with it.
+#[tokio::test]
+async fn a_token_that_ended_by_its_own_time_is_not_used() {
+    let venue = IbkrWebVenue::start_oauth().await;
+    venue.set_live_token_life(Duration::from_millis(900));
+    let (pace, keys) = (Pace { shortest_token: Duration::ZERO, ..pace() }, venue.credentials(&[]));
+    let (broker, _reports) = with_keys(&venue, Environment::Paper, &keys, &json!({}), pace).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    broker.positions().await.unwrap();
+    assert_eq!(venue.live_tokens(), 2);
 }
 
 #[tokio::test]
