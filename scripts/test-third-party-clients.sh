@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Lets clients of third parties trade against the fake venues, so that those are not only our own idea of a broker.
-# Each client is installed once, in a virtual environment below target/. Needs Python 3 and, the first time, network.
+# Each client is installed once, in a virtual environment below target/: the first time, that needs network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+scripts/need-python.sh
 
 # One line a broker: its name, and the pinned packages of its client.
 clients=(
     "alpaca alpaca-py==0.44.0"
     "binance python-binance==1.0.37 ccxt==4.5.90"
     "ibkr_web ibind[oauth]==0.2.2"
+    "ibkr_web_oauth ibind[oauth]==0.2.2"
     "tws ib_async==2.1.0 ibapi-latest==10.51.1"
 )
 

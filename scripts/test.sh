@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 scripts/need.sh
 # What is missing is said before an hour of work, not after it.
 scripts/need-browser.sh >/dev/null
+scripts/need-python.sh
 export NO_COLOR=1
 
 log=$(mktemp)
@@ -35,7 +36,9 @@ trap count EXIT
 step() {
     printf '\n== %s\n' "$1"
     shift
+    local began=$SECONDS
     "$@"
+    printf '(%d s)\n' $((SECONDS - began))
 }
 tests() {
     "$@" 2>&1 | tee -a "$log"
@@ -50,6 +53,8 @@ step 'Lints' cargo clippy --workspace --all-targets -- -D warnings
 step 'Lints with fail points' cargo clippy -p atomik-server --all-targets --features failpoints -- -D warnings
 step 'Dependencies' scripts/check-dependencies.sh
 
+# Before the tests, which compare readings of amounts with those of the clients that this installs.
+step 'Clients of third parties' scripts/test-third-party-clients.sh
 # The OpenAPI document is among these tests: crates/http compares the generated one with its snapshot.
 if cargo nextest --version >/dev/null 2>&1; then
     step 'Tests' tests cargo nextest run --workspace --no-fail-fast --color never

@@ -1,33 +1,16 @@
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-
-import type axe from 'axe-core';
-import type { Page } from 'playwright-core';
 import { beforeAll, expect, test } from 'vitest';
 
 import { logIn } from './acts';
+import { violations } from './judged';
 import { registered } from './owner';
 import { PLACES, furnish, routes, settled } from './pages';
 import { setStage } from './stage';
 
 const stage = setStage({ ATOMIK_AUTH__REGISTRATION: 'open' });
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 beforeAll(async () => {
   await furnish(await registered(stage.program.url));
 });
-
-/** What axe finds, one line a fault. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(AXE);
-  const { violations: found } = await page.evaluate(() => {
-    const { axe: runner } = window as unknown as { axe: typeof axe };
-    return runner.run(document, { resultTypes: ['violations'] });
-  });
-  return found.flatMap(({ id, help, nodes }) =>
-    nodes.map(({ html, failureSummary }) => `${id}: ${help}\n${html.slice(0, 300)}\n${failureSummary ?? ''}`),
-  );
-}
 
 test('every route is looked at', () => {
   expect(Object.keys(PLACES).sort()).toEqual(routes().sort());

@@ -25,6 +25,10 @@ export async function logIn(page: Page): Promise<void> {
 
 /** Through the navigation beside the page, as the guide says it. */
 export async function navigate(page: Page, to: string): Promise<void> {
+  const menu = page.getByRole('button', { name: 'Menu' });
+  if (await menu.isVisible()) {
+    await menu.click();
+  }
   await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: to, exact: true }).click();
 }
 

@@ -2,10 +2,10 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-import type { Page } from 'playwright-core';
 import { beforeAll, expect, test } from 'vitest';
 
 import { logIn } from './acts';
+import { overhang } from './judged';
 import { registered } from './owner';
 import { PLACES, furnish, settled } from './pages';
 import { setStage } from './stage';
@@ -22,16 +22,6 @@ beforeAll(async () => {
 /** `/webhooks/1?tab=edit` becomes `webhooks-1-edit`. */
 function nameOf(path: string): string {
   return path.replace(/\?\w+=/, '-').replaceAll('/', '-').replace(/^-/, '') || 'overview';
-}
-
-/** By how many pixels the page is wider than its window, or a table of it than its place. */
-function overhang(page: Page): Promise<number> {
-  return page.evaluate(() => {
-    const places = [document.documentElement, ...document.querySelectorAll('.rows .mantine-ScrollArea-viewport')];
-    // A wide screen has room to scroll a table in.
-    const looked = innerWidth < 768 ? places : places.slice(0, 1);
-    return Math.max(...looked.map((place) => place.scrollWidth - place.clientWidth));
-  });
 }
 
 for (const colorScheme of ['light', 'dark'] as const) {

@@ -7,8 +7,8 @@ export default defineConfig({
   test: {
     root: fileURLToPath(new URL('.', import.meta.url)),
     include: ['*.test.ts'],
-    // Each file has a program and a browser of its own: one at a time is enough for any machine.
-    fileParallelism: false,
+    // Each file has a program and a browser of its own, and waits more than it works.
+    maxWorkers: 2,
     // A process, so that what a broken test left running ends with it.
     pool: 'forks',
     testTimeout: 60_000,

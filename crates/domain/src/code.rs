@@ -79,7 +79,7 @@ codes! {
     PositionLimit = "position_limit", "The position is at its limit.", "Raise the strategy's max_position to allow adding to a position.";
     ExitAlreadyWorking = "exit_already_working", "Exits that already work cover the whole position.", "Nothing; the earlier exit is still filling.";
     NotAtBroker = "not_at_broker", "The broker account no longer holds the position.", "The position was closed elsewhere; have the strategy adopt the broker's position on the account's page.";
-    QuantityBelowLot = "quantity_below_lot", "The quantity rounds to nothing at the instrument's lot size.", "Raise the strategy's quantity.";
+    QuantityBelowLot = "quantity_below_lot", "The quantity rounds to nothing at the instrument's lot size.", "Raise the strategy's quantity. What is left of a position after fees in kind and is less than a lot cannot be sold.";
     SignalTooOld = "signal_too_old", "The signal was older than the strategy's max_signal_age when its entry could leave.", "Nothing; a stale entry is never sent.";
     OrderRateLimit = "order_rate_limit", "The strategy made too many orders in a short time.", "Check for alerts that fire in a loop.";
     Halted = "halted", "Trading is halted.", "A person has to lift the halt.";

@@ -253,8 +253,10 @@ pub struct Execution {
     pub last_qty: Qty,
     /// LastPx (FIX 31).
     pub last_price: Price,
-    /// What the venue charged for it.
+    /// What the venue charged for it, a fee in kind at the value it had.
     pub commission: Amount,
+    /// How much of what is traded the venue kept as its fee, in kind: what is held is so much less.
+    pub fee_qty: Qty,
     /// Where the price came from.
     pub price_source: PriceSource,
     /// The venue's time of the trade.

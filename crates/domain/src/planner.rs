@@ -134,7 +134,7 @@ fn enter(situation: &Situation, side: Side) -> Decision {
 }
 
 /// An exit of a part of the position: rounded up to the lot, then clamped to what is left after exits already working
-/// and to what the broker can still explain.
+/// and to what the broker can still explain, of which whole lots can be sold.
 fn exit(situation: &Situation, side: Side, percent: ExitPercent) -> Decision {
     let position = situation.net_qty.abs();
     let share =
@@ -145,5 +145,10 @@ fn exit(situation: &Situation, side: Side, percent: ExitPercent) -> Decision {
     }
     let qty = Qty(share).ceil_to_lot(situation.lot_size).at_most(left);
     let qty = situation.explained.map_or(qty, |explained| qty.at_most(explained));
-    if qty.is_zero() { Decision::Skip(Code::NotAtBroker) } else { Decision::Exit { side, qty } }
+    // Fees in kind leave less than a lot behind, which no venue takes.
+    match (qty.is_zero(), qty.floor_to_lot(situation.lot_size)) {
+        (true, _) => Decision::Skip(Code::NotAtBroker),
+        (false, whole) if whole.is_zero() => Decision::Skip(Code::QuantityBelowLot),
+        (false, whole) => Decision::Exit { side, qty: whole },
+    }
 }

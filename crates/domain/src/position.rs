@@ -78,6 +78,16 @@ impl Position {
         (Self { net_qty, avg_price, realized_profit: self.realized_profit + profit, ..*self }, profit)
     }
 
+    /// The position after what a trade cost: money, and what the venue kept of the goods themselves. That shortens a long
+    /// position, never beyond nothing, and leaves its average price: the money says what the kept part was worth.
+    #[must_use]
+    pub fn charged(&self, commission: Amount, fee_qty: Qty) -> Self {
+        let kept = if self.net_qty.is_long() { fee_qty.at_most(self.net_qty.abs()) } else { Qty::ZERO };
+        let net_qty = self.net_qty - SignedQty(kept.0);
+        let avg_price = if net_qty.is_zero() { Price::ZERO } else { self.avg_price };
+        Self { net_qty, avg_price, commission: self.commission + commission, ..*self }
+    }
+
     /// The position set to what a venue holds: nothing is won or lost by that, and what was opened elsewhere counts from the
     /// venue's price.
     #[must_use]
@@ -184,6 +194,23 @@ mod tests {
         assert_eq!((short.side(), unrealized(&short)), (PositionSide::Short, Amount(Decimal::from(1_000))));
         let (flat, _) = traded(50, &[(-2, 5_000), (2, 4_000)]);
         assert_eq!((flat.side(), unrealized(&flat)), (PositionSide::Flat, Amount::ZERO));
+    }
+
+    #[rstest]
+    #[case::a_long_is_shorter_by_what_was_kept(2, "0.25", "1.75", "100")]
+    #[case::never_beyond_nothing(2, "3", "0", "0")]
+    #[case::a_short_holds_nothing_to_keep(-2, "0.25", "-2", "100")]
+    fn a_fee_in_kind_is_taken_from_what_is_held(
+        #[case] net_qty: i64,
+        #[case] fee_qty: &str,
+        #[case] left: &str,
+        #[case] avg_price: &str,
+    ) {
+        let (position, _) = traded(1, &[(net_qty, 100)]);
+        let charged = position.charged(Amount(Decimal::from(25)), Qty(fee_qty.parse().unwrap()));
+        assert_eq!(charged.net_qty, SignedQty(left.parse().unwrap()));
+        assert_eq!(charged.avg_price.to_string(), avg_price);
+        assert_eq!((charged.commission, charged.realized_profit), (Amount(Decimal::from(25)), Amount::ZERO));
     }
 
     #[test]

@@ -212,8 +212,8 @@ proptest! {
         }
     }
 
-    /// Whatever a position looks like that is no multiple of its lot (a venue's fee taken in coins leaves such), an exit
-    /// stays within it.
+    /// Whatever a position looks like that is no multiple of its lot (a venue's fee taken in coins leaves such), an exit is of
+    /// whole lots and stays within it.
     #[test]
     fn odd_lots_are_never_oversold(net in 1_i64..1_000_000, hundredths in 1_i64..=10_000, step in lot_step()) {
         let held = SignedQty(Decimal::new(net, 4));
@@ -222,12 +222,18 @@ proptest! {
             bare_sell_opens_short: false, net: 1, entries_working: 0, exits_working: 0, explained: None,
         };
         let decision = decide(&Situation { net_qty: held, ..step.situation(&lots) });
+        let whole = held.abs().floor_to_lot(step.qty(1));
+        if whole.is_zero() {
+            prop_assert_eq!(decision, Decision::Skip(Code::QuantityBelowLot));
+            return Ok(());
+        }
         let Decision::Exit { side: Side::Sell, qty } = decision else {
             return Err(TestCaseError::fail(format!("{decision:?}")));
         };
         prop_assert!(qty > Qty::ZERO && qty <= held.abs());
-        // At least the asked share: rounding goes up, or stops at the position.
-        prop_assert!(qty.0 >= Decimal::new(net * hundredths, 8));
+        prop_assert!((qty.0 % step.decimal(1)).is_zero());
+        // At least the asked share: rounding goes up, or stops at the last whole lot.
+        prop_assert!(qty.0 >= Decimal::new(net * hundredths, 8) || qty == whole);
     }
 }
 

@@ -4,10 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use atomik_domain::{BrokerAccount, BrokerAccountId, ClientOrderId, ExecutionReport, UserId};
+use atomik_domain::{BrokerAccount, BrokerAccountId, ClientOrderId, ExecutionReport, Symbol, UserId};
 use atomik_ports::Broker;
 use atomik_ports::broker::BrokerError;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::engine::{AccountState, AccountStatus};
@@ -282,13 +283,14 @@ async fn connect(
 /// Hands reports on and has the books compared in between. Returns whether the account is done with for good.
 async fn pump(
     work: &Work,
-    lanes: &Lanes,
+    lanes: &Arc<Lanes>,
     link: &Link,
     mut reports: mpsc::Receiver<ExecutionReport>,
     settings: &mut watch::Receiver<Arc<BrokerAccount>>,
 ) -> bool {
     let mut compare = tokio::time::interval(work.settings.reconcile_interval);
     compare.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut look: Option<JoinHandle<()>> = None;
     loop {
         tokio::select! {
             report = reports.recv() => match report {
@@ -304,11 +306,39 @@ async fn pump(
                 }
                 // A lane that has no room for it is busy, and is asked the next time.
                 let _ = lanes.tell(link.id, || Event::CompareBooks);
+                if let Some(broker) = link.broker()
+                    && look.as_ref().is_none_or(JoinHandle::is_finished)
+                {
+                    look = Some(tokio::spawn(open_where_held(Arc::clone(lanes), link.id, broker)));
+                }
             }
             changed = settings.changed() => return changed.is_err(),
             () = work.stopped() => return true,
         }
     }
+}
+
+/// Lanes compare books, and a strategy without a signal so far has none: where the account holds something that may be its
+/// symbol, one is opened.
+async fn open_where_held(lanes: Arc<Lanes>, account: BrokerAccountId, broker: Arc<dyn Broker>) {
+    // Whoever could not be asked is asked at the next comparison.
+    let Ok(positions) = broker.positions().await else { return };
+    let held: Vec<_> = positions.into_iter().filter(|held| !held.net_qty.is_zero()).collect();
+    for strategy in lanes.work().registry.strategies_on(account) {
+        if strategy.active && held.iter().any(|held| may_be(&held.symbol, &strategy.symbol)) {
+            lanes.open_for(&strategy);
+        }
+    }
+}
+
+/// Whether what a venue calls `held` may be what a strategy trades: venues list the contract that a root (`ES`, `ES1!`)
+/// stands for. A lane that is opened for nothing finds its books equal and rests.
+fn may_be(held: &Symbol, traded: &Symbol) -> bool {
+    let traded = traded.as_str();
+    let name = traded.rsplit_once(':').map_or(traded, |(_, name)| name);
+    let root =
+        name.strip_suffix('!').map_or(name, |root| root.trim_end_matches(|c: char| c.is_ascii_digit()));
+    held.as_str().starts_with(root)
 }
 
 fn set_state(work: &Work, link: &Link, state: AccountState, detail: Option<String>) {

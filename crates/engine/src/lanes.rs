@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atomik_domain::gate::BooksState;
 use atomik_domain::{
-    BrokerAccountId, Code, Gate, Intention, Outcome, OutcomeStatus, SignalId, SignedQty, StrategyId, Symbol,
-    UnixMicros,
+    BrokerAccountId, Code, Gate, Intention, Outcome, OutcomeStatus, SignalId, SignedQty, Strategy,
+    StrategyId, Symbol, UnixMicros,
 };
 use atomik_ports::journal::{Changes, NewSignal};
 use tokio::sync::mpsc;
@@ -129,17 +129,29 @@ impl Lanes {
         }
     }
 
+    /// Opens the lane of a strategy that has none.
+    pub(crate) fn open_for(self: &Arc<Self>, strategy: &Strategy) {
+        let mut lanes = self.lock();
+        self.opened(&mut lanes, strategy);
+    }
+
+    /// The key of a strategy's lane, which is open now unless the account was unlinked.
+    fn opened(self: &Arc<Self>, lanes: &mut HashMap<LaneKey, Handle>, strategy: &Strategy) -> LaneKey {
+        let key = LaneKey { broker_account_id: strategy.broker_account_id, symbol: strategy.symbol.clone() };
+        if !lanes.contains_key(&key) {
+            self.open(lanes, key.clone(), None);
+        }
+        key
+    }
+
     fn enqueue(self: &Arc<Self>, job: Job) {
         let Some(strategy) = self.work.registry.strategy(job.strategy_id) else {
             self.refuse(&job, Code::StrategyInactive);
             return;
         };
-        let key = LaneKey { broker_account_id: strategy.broker_account_id, symbol: strategy.symbol.clone() };
         let refused = {
             let mut lanes = self.lock();
-            if !lanes.contains_key(&key) {
-                self.open(&mut lanes, key.clone(), None);
-            }
+            let key = self.opened(&mut lanes, &strategy);
             match lanes.get(&key) {
                 Some(handle) => {
                     let told = handle.events.try_send(Event::Signal(job.clone()));

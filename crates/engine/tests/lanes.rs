@@ -7,6 +7,7 @@ mod support;
 
 mod lanes {
     mod adopt;
+    mod fees;
     mod guide;
     mod reports;
     mod restart;

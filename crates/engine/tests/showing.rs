@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use atomik_domain::{Amount, BrokerAccountId, Price, UnixMicros};
-use atomik_engine::{EngineSettings, LaneKey};
+use atomik_domain::{Amount, BrokerAccountId, Price, SignedQty, UnixMicros};
+use atomik_engine::events::EventBody;
+use atomik_engine::{AccountState, EngineSettings, LaneKey};
 use atomik_ports::broker::Balance;
+use atomik_ports::directory::{NewStrategy, StrategyPatch};
 use atomik_ports::overview::{EquitySample, Overview};
 use atomik_ports::{Clock, Directory};
 use atomik_testkit::builders::{self, symbol};
@@ -200,4 +202,59 @@ async fn a_venue_that_says_nothing_holds_nobody_up() {
     let asked = venue.prices_asked.load(Ordering::SeqCst);
     assert!(house.engine.marks(wanted).await.is_empty());
     assert_eq!(venue.prices_asked.load(Ordering::SeqCst), asked, "nor is it asked again at once");
+}
+
+/// Makes the tenant's strategy hold so much at the venue that nobody here bought, under the venue's own name for it.
+fn held_by_hand(venue: &CountingVenue, name: &str, units: i64) {
+    venue.by_hand.lock().unwrap().insert(symbol(name), SignedQty(Decimal::from(units)));
+}
+
+/// Makes another strategy, in another symbol.
+async fn trade_too(house: &House, name: &str) {
+    let tenant = &house.tenant;
+    let new = builders::new_strategy(tenant.user.id, tenant.webhook.id, tenant.account.id);
+    house.store.create_strategy(NewStrategy { symbol: symbol(name), ..new }, None).await.unwrap();
+    house.engine.refresh().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_held_of_a_strategys_symbol_is_noticed_without_a_signal() {
+    let (house, venue) = house().await;
+    let account = house.tenant.account.id;
+    held_by_hand(&venue, "NQ", 7);
+    held_by_hand(&venue, "ES", 3);
+    assert_eq!(house.engine.depths().lanes, 0);
+    let mut told = house.engine.events().subscribe(house.tenant.user.id, None).live;
+    pass(&house, 31).await;
+    let told_of_the_account =
+        async { while !matches!(told.recv().await.unwrap().body, EventBody::Account { .. }) {} };
+    tokio::time::timeout(Duration::from_secs(20), told_of_the_account).await.unwrap();
+    let differences = house.engine.differences(account);
+    let shown: Vec<_> = differences.iter().map(|one| (one.symbol.as_str(), one.broker_net_qty.0)).collect();
+    assert_eq!(shown, [("ES", Decimal::from(3))], "what no strategy trades is nobody's difference");
+    assert_eq!(house.engine.account_status(account).state, AccountState::BooksDiffer);
+}
+
+#[tokio::test]
+async fn a_contract_that_a_root_stands_for_is_noticed_too() {
+    let (house, venue) = house().await;
+    trade_too(&house, "NQ").await;
+    held_by_hand(&venue, "ESZ6", 3);
+    pass(&house, 31).await;
+    until("the symbol is looked at", async || house.engine.depths().lanes == 1).await;
+}
+
+#[tokio::test]
+async fn nothing_is_looked_at_for_a_strategy_that_is_paused() {
+    let (house, venue) = house().await;
+    let (user, strategy) = (house.tenant.user.id, house.tenant.strategy.id);
+    let paused = StrategyPatch { active: Some(false), ..StrategyPatch::default() };
+    house.store.update_strategy(user, strategy, paused, None).await.unwrap();
+    house.engine.refresh().await.unwrap();
+    trade_too(&house, "NQ").await;
+    held_by_hand(&venue, "ES", 3);
+    held_by_hand(&venue, "NQ", 3);
+    pass(&house, 31).await;
+    until("the other one is looked at", async || house.engine.depths().lanes > 0).await;
+    assert_eq!(house.engine.depths().lanes, 1);
 }

@@ -16,6 +16,7 @@ use atomik_ports::broker::{
 };
 use atomik_ports::{BrokerConnector, Credentials, Custody};
 use common::{Client, TestApp};
+use rust_decimal::Decimal;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -56,6 +57,7 @@ impl BrokerConnector for Locked {
                 settle_window: Duration::ZERO,
                 fill_reports: FillReports::Polled(Duration::from_secs(1)),
                 rate_limits: Vec::new(),
+                untold_coin_fee: Decimal::ZERO,
             },
         }
     }

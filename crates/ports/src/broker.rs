@@ -9,6 +9,7 @@ use atomik_domain::{
     Amount, BrokerAccount, BrokerId, ClientOrderId, Environment, ExecutionReport, Instrument, OrderType,
     Price, SignedQty, Symbol, TimeInForce, UnixMicros,
 };
+use rust_decimal::Decimal;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -212,6 +213,9 @@ pub struct Capabilities {
     pub fill_reports: FillReports,
     /// What the adapter keeps to; empty where nothing is counted.
     pub rate_limits: Vec<RateLimit>,
+    /// The largest part of bought coins that the venue may keep as its fee without telling it with the fill; zero where fills
+    /// tell their fees.
+    pub untold_coin_fee: Decimal,
 }
 
 /// What became of a send.

@@ -1,6 +1,6 @@
 """ibind, a client of the Web API that others wrote.
 
-ibkr_web_client.py trade "URL URL": trades against the fake gateway at the first URL, and by OAuth at the second.
+ibkr_web_client.py trade URL: trades against the fake gateway at the URL; ibkr_web_oauth_client.py by OAuth.
 ibkr_web_client.py vectors: prints what ibind signs with the test keys, for crates/brokers/tests/ibkr_web/oauth_vectors.json.
 """
 
@@ -186,8 +186,5 @@ if __name__ == "__main__":
         vectors()
     else:
         assert command == "trade", command
-        gateway, oauth = argument[0].split()
-        trade(by_gateway(gateway))
-        refused(oauth)
-        trade(by_oauth(oauth))
-        print("ibind traded, through the gateway and by OAuth")
+        trade(by_gateway(*argument))
+        print("ibind traded")

@@ -251,6 +251,7 @@ pub fn fill(order: &Order, exec_id: &str) -> Fill {
             last_qty: order.request.order_qty,
             last_price: Price(hundredths(500_050)),
             commission: Amount(hundredths(250)),
+            fee_qty: Qty(hundredths(1)),
             price_source: PriceSource::Simulated,
             traded_at: START,
         },

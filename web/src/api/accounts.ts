@@ -1,7 +1,7 @@
 /** The broker accounts of the signed-in user, and the brokers that there are. */
 import { queryOptions } from '@tanstack/react-query';
 
-import { api, got } from './client';
+import { type Schemas, api, got } from './client';
 import { firstPages } from './pages';
 
 export const accountsQuery = queryOptions({
@@ -12,8 +12,15 @@ export const accountsQuery = queryOptions({
 export const accountQuery = (id: number) =>
   queryOptions({
     queryKey: ['accounts', id],
+    // Books are compared without an event, and begin to differ without one.
+    refetchInterval: 5_000,
     queryFn: () => got(api.GET('/api/v1/broker-accounts/{id}', { params: { path: { id } } })),
   });
+
+/** Whether the broker can be asked about the account. */
+export function isConnected({ status: { state } }: Pick<Schemas['BrokerAccount'], 'status'>): boolean {
+  return state === 'ready' || state === 'books_differ';
+}
 
 /** What the broker says the account holds; asked of the broker at every call. */
 export const balanceQuery = (id: number) =>

@@ -1160,6 +1160,8 @@ export interface components {
             settle_window_ms: number;
             /** @description The times in force it takes. */
             times_in_force: components["schemas"]["TimeInForce"][];
+            /** @description The largest part of bought coins that it may keep as its fee without telling it with the fill; 0 where fills tell. */
+            untold_coin_fee: string;
         };
         /** @description A change of password. */
         ChangePassword: {
@@ -1440,10 +1442,12 @@ export interface components {
             broker_account_id: number;
             /** @description Its order. */
             client_order_id: string;
-            /** @description What the venue charged. */
+            /** @description What the venue charged, a fee in kind at the value it had. */
             commission: string;
             /** @description The venue's name for it; unique in its broker account. */
             exec_id: string;
+            /** @description How much of what was traded the venue kept as its fee; the position holds so much less. */
+            fee_qty: string;
             /**
              * Format: int64
              * @description Its number in the list of fills; null inside events, where `exec_id` names it.
@@ -1804,10 +1808,12 @@ export interface components {
                 broker_account_id: number;
                 /** @description Its order. */
                 client_order_id: string;
-                /** @description What the venue charged. */
+                /** @description What the venue charged, a fee in kind at the value it had. */
                 commission: string;
                 /** @description The venue's name for it; unique in its broker account. */
                 exec_id: string;
+                /** @description How much of what was traded the venue kept as its fee; the position holds so much less. */
+                fee_qty: string;
                 /**
                  * Format: int64
                  * @description Its number in the list of fills; null inside events, where `exec_id` names it.

@@ -1,5 +1,5 @@
 /** Signing in, and registering where the installation allows it. */
-import { Anchor, Button, Card, Center, PasswordInput, Stack, Text, TextInput, Title } from '@mantine/core';
+import { Anchor, Button, Card, Center, Stack, Text, TextInput, Title } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useRouter } from '@tanstack/react-router';
@@ -10,6 +10,7 @@ import { type Credentials, logIn, meQuery, register, systemQuery } from '../api/
 import { ownPath } from '../format/search';
 import { useSearchParts } from '../parts/address';
 import { Refusal } from '../parts/state';
+import { SecretInput } from '../parts/secret_input';
 
 export function SignInPage(): ReactNode {
   const system = useQuery(systemQuery);
@@ -78,7 +79,7 @@ function CredentialsForm({ registers }: { registers: boolean }) {
           type="email"
           {...form.getInputProps('email')}
         />
-        <PasswordInput
+        <SecretInput
           autoComplete={registers ? 'new-password' : 'current-password'}
           description={registers ? '8 characters at least' : undefined}
           key={form.key('password')}

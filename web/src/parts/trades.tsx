@@ -64,7 +64,20 @@ export const FILL_COLUMNS: readonly Column<Fill>[] = [
     ),
   },
   { head: 'Profit', figure: true, cell: (fill) => <Profit amount={fill.realized_profit} /> },
-  { head: 'Commission', figure: true, cell: (fill) => money(fill.commission) },
+  {
+    head: 'Commission',
+    figure: true,
+    cell: (fill) => (
+      <>
+        {money(fill.commission)}
+        {fill.fee_qty !== '0' && (
+          <Text c="dimmed" size="xs">
+            taken in kind: {fill.fee_qty}
+          </Text>
+        )}
+      </>
+    ),
+  },
 ];
 
 /** When, by which signal, on which strategy and account: what a row says of where it comes from. */

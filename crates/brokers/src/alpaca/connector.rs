@@ -12,6 +12,7 @@ use atomik_ports::broker::{
     RateLimit,
 };
 use atomik_ports::{BrokerConnector, Clock, Credentials, Custody};
+use rust_decimal::Decimal;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -117,6 +118,9 @@ fn may_trade(account: &Account) -> Result<(), BrokerError> {
     Err(BrokerError::Unauthorized(problem.to_owned()))
 }
 
+/// The most that Alpaca keeps of bought coins: what takers pay in the first tier.
+const COIN_FEE: Decimal = Decimal::from_parts(25, 0, 0, false, 4);
+
 fn capabilities() -> Capabilities {
     Capabilities {
         order_types: OrderType::ALL.to_vec(),
@@ -129,5 +133,6 @@ fn capabilities() -> Capabilities {
         settle_window: SETTLE_WINDOW,
         fill_reports: FillReports::Streamed,
         rate_limits: vec![RateLimit { of: "requests of one key".to_owned(), max: REQUESTS, per: SPAN }],
+        untold_coin_fee: COIN_FEE,
     }
 }

@@ -46,6 +46,7 @@ fn execution_of(fill: &Fill) -> Execution {
         last_qty: Qty(fill.qty),
         last_price: Price(fill.price),
         commission: Amount::ZERO,
+        fee_qty: Qty::ZERO,
         price_source: PriceSource::Venue,
         traded_at: UnixMicros::parse_rfc3339(&fill.transaction_time).unwrap_or_default(),
     }

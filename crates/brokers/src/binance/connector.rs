@@ -12,6 +12,7 @@ use atomik_ports::broker::{
 };
 use atomik_ports::{BrokerConnector, Clock, Credentials, Custody};
 use reqwest::Method;
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tokio::sync::{OnceCell, mpsc};
 
@@ -78,6 +79,7 @@ pub(super) fn capabilities(market: Market) -> Capabilities {
         },
         fill_reports: FillReports::Streamed,
         rate_limits: rate_limits(market),
+        untold_coin_fee: Decimal::ZERO,
     }
 }
 

@@ -35,19 +35,21 @@ pub fn algo_status_of(word: &str) -> Option<OrderStatus> {
     })
 }
 
-/// What an execution cost, in the currency that the symbol is quoted in. A commission in the traded coin is valued at the
-/// execution's own price; one in a third coin (BNB) cannot be told exactly, and is zero.
+/// What an execution cost: its worth in the currency that the symbol is quoted in, and how much of the traded coin it took.
+///
+/// A commission in the traded coin is valued at the execution's own price; one in a third coin (BNB) cannot be told exactly,
+/// and is zero.
 #[must_use]
-pub fn commission(symbol: &str, price: Decimal, paid: Decimal, asset: &str) -> Amount {
+pub fn commission(symbol: &str, price: Decimal, paid: Decimal, asset: &str) -> (Amount, Qty) {
     let pair = symbol.split('_').next().unwrap_or(symbol);
     if paid.is_zero() || asset.is_empty() {
-        Amount::ZERO
+        (Amount::ZERO, Qty::ZERO)
     } else if pair.ends_with(asset) {
-        Amount(paid)
+        (Amount(paid), Qty::ZERO)
     } else if pair.starts_with(asset) {
-        Amount(paid.saturating_mul(price))
+        (Amount(paid.saturating_mul(price)), Qty(paid))
     } else {
-        Amount::ZERO
+        (Amount::ZERO, Qty::ZERO)
     }
 }
 
@@ -68,7 +70,7 @@ fn execution(
     id: i64,
     qty: Decimal,
     price: Decimal,
-    commission: Amount,
+    (commission, fee_qty): (Amount, Qty),
     time: i64,
 ) -> Execution {
     Execution {
@@ -76,6 +78,7 @@ fn execution(
         last_qty: Qty(qty),
         last_price: Price(price),
         commission,
+        fee_qty,
         price_source: PriceSource::Venue,
         traded_at: at(time),
     }

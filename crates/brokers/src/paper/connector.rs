@@ -12,6 +12,7 @@ use atomik_ports::broker::{
     Broker, BrokerDescription, BrokerError, Capabilities, ClientIdUniqueness, FieldError, FillReports,
 };
 use atomik_ports::{BrokerConnector, Clock, Credentials, Custody};
+use rust_decimal::Decimal;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
@@ -136,5 +137,6 @@ fn capabilities() -> Capabilities {
         look_up_by_client_id: true,
         fill_reports: FillReports::Streamed,
         rate_limits: Vec::new(),
+        untold_coin_fee: Decimal::ZERO,
     }
 }

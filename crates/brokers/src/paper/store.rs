@@ -442,6 +442,7 @@ fn execution_of(row: &SqliteRow) -> Result<(OrderKey, Execution), StoreFailure> 
         last_qty: Qty(parsed(row, "last_qty")?),
         last_price: Price(parsed(row, "last_price")?),
         commission: Amount(parsed(row, "commission")?),
+        fee_qty: Qty::ZERO,
         price_source: parsed(row, "price_source")?,
         traded_at: UnixMicros(row.try_get("traded_at")?),
     };

@@ -248,7 +248,7 @@ impl Account {
         let commission = Amount(self.settings.commission.0.saturating_mul(qty.0));
         let holding = self.holding(instrument);
         let (position, profit) = holding.position.after_trade(instrument, order.side, qty, tick.price);
-        holding.position = Position { commission: position.commission + commission, ..position };
+        holding.position = position.charged(commission, Qty::ZERO);
         self.cash = self.cash + profit - commission;
         let number = order.execution_count;
         order.execution_count = number.saturating_add(1);
@@ -260,6 +260,7 @@ impl Account {
             last_qty: qty,
             last_price: tick.price,
             commission,
+            fee_qty: Qty::ZERO,
             price_source: tick.source,
             traded_at: now,
         };

@@ -13,6 +13,7 @@ use atomik_ports::broker::{
     RateLimit,
 };
 use atomik_ports::{BrokerConnector, Clock, Credentials, Custody, CustodyError};
+use rust_decimal::Decimal;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -79,6 +80,7 @@ impl TradovateConnector {
                 limit("failed logins of one address", 5, 3_600),
                 limit("renewals of one address", 15, 3_600),
             ],
+            untold_coin_fee: Decimal::ZERO,
         }
     }
 

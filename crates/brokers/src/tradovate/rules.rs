@@ -116,6 +116,7 @@ pub(super) fn execution(fill: &Fill, commission: Decimal, now: UnixMicros) -> Ex
         last_qty: Qty(fill.qty),
         last_price: Price(fill.price),
         commission: Amount(commission),
+        fee_qty: Qty::ZERO,
         price_source: PriceSource::Venue,
         traded_at: UnixMicros::parse_rfc3339(&fill.timestamp).unwrap_or(now),
     }

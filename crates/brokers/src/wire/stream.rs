@@ -248,3 +248,72 @@ fn cause(error: &Error) -> String {
         _ => "it failed".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use futures::stream::SplitStream;
+    use tokio::net::TcpListener;
+    use tokio_tungstenite::accept_async;
+
+    use super::*;
+
+    /// Short, because silence is what is waited for.
+    fn policy() -> WirePolicy {
+        WirePolicy { silence_timeout: Duration::from_millis(300), ..WirePolicy::default() }
+    }
+
+    /// A venue of one connection, and our end of it.
+    async fn connected() -> (WebSocketStream<TcpStream>, Socket) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("ws://{}", listener.local_addr().unwrap())).unwrap();
+        let accept = async { accept_async(listener.accept().await.unwrap().0).await.unwrap() };
+        let policy = policy();
+        let (venue, socket) = tokio::join!(accept, Socket::connect(&url, &[], &policy));
+        (venue, socket.unwrap())
+    }
+
+    /// Answers pings until so many have come: answers leave while it is read.
+    async fn answers(venue: &mut SplitStream<WebSocketStream<TcpStream>>, pings: usize) {
+        let mut heard = 0;
+        while heard < pings {
+            heard += usize::from(venue.next().await.unwrap().unwrap().is_ping());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_venue_that_says_nothing_is_asked_for_a_sign_of_life_and_kept() {
+        let (venue, socket) = connected().await;
+        let mut socket = socket.with_pings();
+        let (mut say, mut hear) = venue.split();
+        let venue = async {
+            // More than fit into the time that silence may last.
+            answers(&mut hear, 8).await;
+            say.send(Message::text("at last")).await.unwrap();
+        };
+        let ((), heard) = tokio::join!(venue, socket.next());
+        assert_eq!(heard.unwrap(), Frame::Text("at last".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_venue_that_does_not_even_answer_pings_is_gone() {
+        let (_venue, socket) = connected().await;
+        let end = socket.with_pings().next().await.unwrap_err();
+        assert_eq!(end.0, "nothing was heard for 0 s");
+    }
+
+    #[tokio::test]
+    async fn a_venue_that_should_speak_by_itself_is_not_asked() {
+        let (venue, mut socket) = connected().await;
+        let (_say, mut hear) = venue.split();
+        let silent = async {
+            answers(&mut hear, 1).await;
+            panic!("it was asked");
+        };
+        let end = tokio::select! {
+            () = silent => return,
+            end = socket.next() => end.unwrap_err(),
+        };
+        assert!(end.0.starts_with("nothing was heard"), "{end}");
+    }
+}

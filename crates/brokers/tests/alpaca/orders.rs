@@ -39,6 +39,17 @@ fn request(of: &str, how_much: &str, order_type: OrderType, time_in_force: TimeI
     }
 }
 
+/// No fill says what was kept: the engine finds it by comparing, and counts it as a fee up to what is declared here.
+#[tokio::test]
+async fn what_is_kept_of_bought_coins_is_at_most_what_is_declared() {
+    let setup = Setup::new().await;
+    let report = setup.accept(&buy("BTC/USD", "2")).await;
+    let told: Decimal = report.executions.iter().map(|execution| execution.fee_qty.0).sum();
+    let held = setup.broker.net_position(&symbol("BTC/USD")).await.unwrap();
+    assert_eq!((told, held), (Decimal::ZERO, SignedQty(decimal("1.995"))));
+    assert_eq!(decimal("2") * setup.broker.capabilities().untold_coin_fee, decimal("0.005"));
+}
+
 #[rstest]
 #[case("ACME", "1", OrderType::Market, TimeInForce::Day, Ok("day"))]
 #[case("ACME", "1", OrderType::Market, TimeInForce::Gtc, Ok("gtc"))]
@@ -132,10 +143,10 @@ async fn coins_are_held_under_their_own_spelling_whatever_positions_say() {
     setup.accept(&bought).await;
     settled(&setup.broker, &bought, |report| report.status == OrderStatus::Filled).await;
     let held = setup.broker.positions().await.unwrap();
-    assert_eq!((held[0].symbol.clone(), held[0].net_qty), (symbol("BTC/USD"), SignedQty(decimal("0.5"))));
+    assert_eq!((held[0].symbol.clone(), held[0].net_qty), (symbol("BTC/USD"), SignedQty(decimal("0.49875"))));
     for spelling in ["BTC/USD", "BTCUSD"] {
         let net = setup.broker.net_position(&symbol(spelling)).await.unwrap();
-        assert_eq!(net, SignedQty(decimal("0.5")), "{spelling}");
+        assert_eq!(net, SignedQty(decimal("0.49875")), "{spelling}");
     }
     let quote = setup.broker.price(&symbol("BTC/USD")).await.unwrap().unwrap();
     assert_eq!((quote.price, quote.simulated), (price("60000"), false));

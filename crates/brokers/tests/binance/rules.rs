@@ -191,17 +191,19 @@ fn a_refusal_proves_what_the_documents_say(#[case] status: u16, #[case] code: i6
 }
 
 #[rstest]
-#[case("BTCUSDT", "USDT", "2.5")]
-#[case("BTCUSDT", "BTC", "250")]
-#[case("BTCUSDT", "BNB", "0")]
-#[case("BNBBTC", "BNB", "250")]
-#[case("BTCUSDT_260327", "USDT", "2.5")]
-fn a_commission_is_told_in_the_quoted_currency(
+#[case("BTCUSDT", "USDT", "2.5", "0")]
+#[case("BTCUSDT", "BTC", "250", "2.5")]
+#[case("BTCUSDT", "BNB", "0", "0")]
+#[case("BNBBTC", "BNB", "250", "2.5")]
+#[case("BTCUSDT_260327", "USDT", "2.5", "0")]
+fn a_commission_is_told_in_the_quoted_currency_and_in_kind(
     #[case] symbol: &str,
     #[case] asset: &str,
     #[case] told: &str,
+    #[case] kept: &str,
 ) {
-    assert_eq!(commission(symbol, decimal("100"), decimal("2.5"), asset), Amount(decimal(told)));
+    let paid = commission(symbol, decimal("100"), decimal("2.5"), asset);
+    assert_eq!(paid, (Amount(decimal(told)), Qty(decimal(kept))));
 }
 
 #[test]

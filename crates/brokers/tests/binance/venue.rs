@@ -85,6 +85,8 @@ async fn commissions_in_the_coin_make_the_holding_smaller_and_an_exit_sells_what
     assert_eq!(bought.filled_qty, qty);
     let paid: Decimal = bought.executions.iter().map(|one| one.commission.0).sum();
     assert_eq!(paid, decimal("5"), "a thousandth of 0.1 at 50000");
+    let kept: Decimal = bought.executions.iter().map(|one| one.fee_qty.0).sum();
+    assert_eq!(kept, decimal("0.0001"));
     assert_eq!(setup.broker.net_position(&symbol()).await.unwrap(), SignedQty(decimal("0.0999")));
     let exit = OrderRequest { reduce_only: true, ..market_order(symbol(), Side::Sell, qty) };
     let SubmitOutcome::Accepted(report) = setup.broker.submit(approved(exit.clone())).await else {

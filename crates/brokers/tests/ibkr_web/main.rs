@@ -17,4 +17,5 @@ mod questions;
 mod rules;
 mod setup;
 mod symbols;
+mod tls;
 mod vectors;

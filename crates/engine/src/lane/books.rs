@@ -3,7 +3,6 @@
 use atomik_domain::gate::BooksState;
 use atomik_domain::{Code, Instrument, OrderStatus, OutcomeStatus, SignedQty, UnixMicros};
 use atomik_ports::broker::{BrokerError, Capabilities};
-use atomik_ports::journal::PositionRecord;
 
 use super::orders::NEVER_REACHED;
 use super::state::{Current, Lane, Link, Stage, Tracked};
@@ -169,16 +168,7 @@ impl Lane {
         let avg_price = job.signal.price.unwrap_or(before.avg_price);
         if net_qty != before.net_qty {
             book.position = before.adopted(net_qty, avg_price);
-            let record = PositionRecord {
-                user_id: book.user_id,
-                strategy_id: job.strategy_id,
-                broker_account_id: self.key.broker_account_id,
-                symbol: self.key.symbol.clone(),
-                position: book.position,
-                updated_at: context.now,
-            };
-            self.changes.positions.retain(|noted| noted.strategy_id != job.strategy_id);
-            self.changes.positions.push(record);
+            self.note_position(context, job.strategy_id);
             self.trades += 1;
         }
         let detail =
@@ -192,7 +182,7 @@ impl Lane {
     fn compare_books(&mut self, context: &Context<'_>, venue_net: SignedQty) {
         self.venue_net = Some(venue_net);
         let ours = self.books.values().fold(SignedQty::ZERO, |sum, book| sum + book.position.net_qty);
-        if ours == venue_net {
+        if ours == venue_net || self.explained_by_fees(context, ours.0 - venue_net.0) {
             self.books_state = BooksState::Agree;
             self.agreed_at = Some(context.now);
             let is_quiet =

@@ -5,6 +5,7 @@
 //! comes of them back. Nothing in this folder but the runner touches a clock, a store or a venue.
 
 mod books;
+mod fees;
 mod orders;
 mod planning;
 pub mod runner;

@@ -3,7 +3,8 @@
 use atomik_domain::gate::BooksState;
 use atomik_domain::order::Execution;
 use atomik_domain::{
-    ClientOrderId, ExecutionReport, Fill, OrderStatus, OutcomeStatus, Price, SignalId, StrategyId, UnixMicros,
+    ClientOrderId, ExecutionReport, Fill, OrderStatus, OutcomeStatus, Price, Side, SignalId, StrategyId,
+    UnixMicros,
 };
 use atomik_ports::broker::{CancelOutcome, ClientIdUniqueness, LookUp, SubmitOutcome};
 use atomik_ports::journal::PositionRecord;
@@ -327,10 +328,9 @@ impl Lane {
             .books
             .entry(strategy_id)
             .or_insert_with(|| super::state::Book { user_id, position: Default::default() });
-        let (mut position, realized_profit) =
+        let (position, realized_profit) =
             book.position.after_trade(instrument, side, execution.last_qty, execution.last_price);
-        position.commission = position.commission + execution.commission;
-        book.position = position;
+        book.position = position.charged(execution.commission, execution.fee_qty);
         self.changes.fills.push(Fill {
             user_id,
             broker_account_id: self.key.broker_account_id,
@@ -343,13 +343,22 @@ impl Lane {
             realized_profit,
             recorded_at: context.now,
         });
+        if side == Side::Buy {
+            self.expect_fee(strategy_id, execution);
+        }
+        self.note_position(context, strategy_id);
+    }
+
+    /// Records a strategy's position as it is now.
+    pub(super) fn note_position(&mut self, context: &Context<'_>, strategy_id: StrategyId) {
+        let Some(book) = self.books.get(&strategy_id) else { return };
         self.changes.positions.retain(|noted| noted.strategy_id != strategy_id);
         self.changes.positions.push(PositionRecord {
             user_id: book.user_id,
             strategy_id,
             broker_account_id: self.key.broker_account_id,
             symbol: self.key.symbol.clone(),
-            position,
+            position: book.position,
             updated_at: context.now,
         });
     }
@@ -384,7 +393,7 @@ impl Lane {
             tracked.order.reason = Some(reason).filter(|reason| !reason.is_empty());
         }
         self.record_order(id, context.now);
-        if self.books_state == BooksState::Differ {
+        if self.books_state == BooksState::Differ || !self.untold_fees.is_empty() {
             self.ask_books();
         }
     }

@@ -304,7 +304,8 @@ impl LaneRunner {
     /// Shows the lane's state to those who ask from outside.
     fn show(&self) {
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        view.books = self.lane.books_state();
+        let (before, now) = (view.books, self.lane.books_state());
+        view.books = now;
         if view.books == BooksState::Agree {
             view.agreed_at = Some(self.lane.books_agreed_at().unwrap_or(UnixMicros(0)));
         }
@@ -313,6 +314,12 @@ impl LaneRunner {
         view.venue_net = self.lane.venue_net();
         view.unknown_orders = self.lane.unknown_orders();
         view.strategies.extend(self.lane.strategies());
+        drop(view);
+        if (before == BooksState::Differ) != (now == BooksState::Differ) {
+            // The account's state is another one now.
+            let body = EventBody::Account { broker_account_id: self.link.id };
+            self.work.events.publish(self.link.user_id, self.work.clock.now(), body);
+        }
     }
 }
 

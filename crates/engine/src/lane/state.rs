@@ -157,6 +157,8 @@ pub struct Lane {
     pub(super) asked_books: Option<u64>,
     /// Rises with every send and every fill.
     pub(super) trades: u64,
+    /// What the venue may have kept of the coins that each strategy bought, and has not told.
+    pub(super) untold_fees: BTreeMap<StrategyId, Decimal>,
 }
 
 impl Lane {
@@ -201,6 +203,7 @@ impl Lane {
             asked_instrument: false,
             asked_books: None,
             trades: 0,
+            untold_fees: BTreeMap::new(),
         }
     }
 

@@ -45,6 +45,8 @@ pub struct CountingVenue {
     pub price: Mutex<Option<Price>>,
     /// How often it was asked for a price.
     pub prices_asked: AtomicUsize,
+    /// Held in every account, and traded past Atomik.
+    pub by_hand: Mutex<HashMap<Symbol, SignedQty>>,
     /// Keeps each connection's reports open.
     reports: Mutex<Vec<mpsc::Sender<ExecutionReport>>>,
 }
@@ -61,6 +63,7 @@ impl CountingVenue {
             look_up_by_client_id: true,
             fill_reports: FillReports::Streamed,
             rate_limits: Vec::new(),
+            untold_coin_fee: Decimal::ZERO,
         };
         Arc::new(Self {
             capabilities,
@@ -74,6 +77,7 @@ impl CountingVenue {
             balances_awaited: AtomicUsize::new(0),
             price: Mutex::default(),
             prices_asked: AtomicUsize::new(0),
+            by_hand: Mutex::default(),
             reports: Mutex::default(),
         })
     }
@@ -81,7 +85,8 @@ impl CountingVenue {
     fn net(&self, account: BrokerAccountId, symbol: &Symbol) -> SignedQty {
         let orders = self.orders.lock().unwrap();
         let own = orders.values().filter(|(owner, order)| *owner == account && order.symbol == *symbol);
-        own.fold(SignedQty::ZERO, |sum, (_, order)| sum + order.side.signed(order.order_qty))
+        let by_hand = self.by_hand.lock().unwrap().get(symbol).copied().unwrap_or_default();
+        own.fold(by_hand, |sum, (_, order)| sum + order.side.signed(order.order_qty))
     }
 
     /// Ends every connection.
@@ -101,6 +106,7 @@ fn report(order: &OrderRequest) -> ExecutionReport {
             last_qty: order.order_qty,
             last_price: Price(Decimal::from(100)),
             commission: Amount(Decimal::ONE),
+            fee_qty: Qty::ZERO,
             price_source: PriceSource::Venue,
             traded_at: START,
         }],
@@ -169,7 +175,14 @@ impl Broker for Connection {
     }
 
     async fn positions(&self) -> Result<Vec<VenuePosition>, BrokerError> {
-        Ok(Vec::new())
+        let held = self.0.by_hand.lock().unwrap();
+        let position = |(symbol, net_qty): (&Symbol, &SignedQty)| VenuePosition {
+            symbol: symbol.clone(),
+            net_qty: *net_qty,
+            avg_price: Price(Decimal::from(90)),
+            unrealized_profit: None,
+        };
+        Ok(held.iter().map(position).collect())
     }
 
     async fn net_position(&self, symbol: &Symbol) -> Result<SignedQty, BrokerError> {

@@ -39,6 +39,12 @@ pub struct Venue {
     pub uniqueness: ClientIdUniqueness,
     pub settle_window: Duration,
     pub knows_symbol: bool,
+    pub asset_class: AssetClass,
+    pub lot_size: Qty,
+    /// The largest part of bought coins that it may keep without telling.
+    pub untold_coin_fee: Decimal,
+    /// The part of what is traded that it keeps, and tells with the fill.
+    pub told_fee: Qty,
     /// Orders on their way: when they arrive.
     pub in_flight: Vec<(i64, OrderRequest)>,
     next_exec: u32,
@@ -52,6 +58,10 @@ impl Default for Venue {
             uniqueness: ClientIdUniqueness::Forever,
             settle_window: Duration::ZERO,
             knows_symbol: true,
+            asset_class: AssetClass::Future,
+            lot_size: Qty(Decimal::ONE),
+            untold_coin_fee: Decimal::ZERO,
+            told_fee: Qty::ZERO,
             in_flight: Vec::new(),
             next_exec: 0,
         }
@@ -70,6 +80,7 @@ impl Venue {
             look_up_by_client_id: true,
             fill_reports: FillReports::Streamed,
             rate_limits: Vec::new(),
+            untold_coin_fee: self.untold_coin_fee,
         }
     }
 
@@ -96,6 +107,7 @@ impl Venue {
             last_qty: qty,
             last_price: Price(Decimal::from(100)),
             commission: Amount::ZERO,
+            fee_qty: self.told_fee,
             price_source: PriceSource::Venue,
             traded_at: now,
         };
@@ -134,18 +146,24 @@ impl Venue {
 
     /// The account's net position.
     pub fn net(&self) -> SignedQty {
-        self.orders.values().fold(self.by_hand, |sum, order| sum + order.request.side.signed(order.filled()))
+        let kept = |order: &VenueOrder| {
+            order.executions.iter().fold(Decimal::ZERO, |sum, execution| sum + execution.fee_qty.0)
+        };
+        let orders = self.orders.values();
+        orders.fold(self.by_hand, |sum, order| {
+            sum + order.request.side.signed(order.filled()) - SignedQty(kept(order))
+        })
     }
 
     pub fn instrument(&self, symbol: &Symbol) -> Instrument {
         Instrument {
             symbol: symbol.clone(),
             name: "Test".to_owned(),
-            asset_class: AssetClass::Future,
+            asset_class: self.asset_class,
             exchange: "TEST".to_owned(),
             currency: "USD".to_owned(),
             tick_size: Price(Decimal::new(25, 2)),
-            lot_size: Qty(Decimal::ONE),
+            lot_size: self.lot_size,
             multiplier: Decimal::ONE,
             contract: None,
             known: true,

@@ -155,6 +155,8 @@ struct CapabilitiesView {
     fill_reports: &'static str,
     /// How many requests it takes; empty where nothing is counted.
     rate_limits: Vec<RateLimitView>,
+    /// The largest part of bought coins that it may keep as its fee without telling it with the fill; 0 where fills tell.
+    untold_coin_fee: String,
     /// How long after a send an order may not yet show in look-ups, in milliseconds.
     settle_window_ms: u64,
 }
@@ -182,6 +184,7 @@ impl From<Capabilities> for CapabilitiesView {
                 FillReports::Polled(_) => "polled",
             },
             rate_limits: capabilities.rate_limits.into_iter().map(Into::into).collect(),
+            untold_coin_fee: capabilities.untold_coin_fee.to_string(),
             settle_window_ms: u64::try_from(capabilities.settle_window.as_millis()).unwrap_or(u64::MAX),
         }
     }

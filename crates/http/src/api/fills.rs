@@ -55,8 +55,10 @@ pub struct FillView {
     pub price_source: PriceSource,
     /// Whether the price was made up by the paper broker's simulated feed.
     pub simulated: bool,
-    /// What the venue charged.
+    /// What the venue charged, a fee in kind at the value it had.
     pub commission: String,
+    /// How much of what was traded the venue kept as its fee; the position holds so much less.
+    pub fee_qty: String,
     /// The profit it locked in, before commission; 0 for fills that opened.
     pub realized_profit: String,
     /// The venue's time of the trade.
@@ -84,6 +86,7 @@ impl From<&Fill> for FillView {
             price_source: execution.price_source,
             simulated: execution.price_source == PriceSource::Simulated,
             commission: execution.commission.to_string(),
+            fee_qty: execution.fee_qty.to_string(),
             realized_profit: fill.realized_profit.to_string(),
             traded_at: execution.traded_at.to_rfc3339(),
             recorded_at: fill.recorded_at.to_rfc3339(),
@@ -113,6 +116,7 @@ impl Listed for FillView {
         "price_source",
         "simulated",
         "commission",
+        "fee_qty",
         "realized_profit",
         "traded_at",
         "recorded_at",

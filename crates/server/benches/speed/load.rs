@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use hdrhistogram::Histogram;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -144,6 +145,21 @@ impl Connection {
         let answer = self.answer();
         let (_, body) = answer.split_once("\r\n\r\n").context("an answer without a head")?;
         Ok((status, body.to_owned()))
+    }
+
+    /// Posts JSON with an API key; gives the JSON of the answer, which must be a success.
+    pub async fn post(&mut self, path: &str, key: &str, body: &Value) -> Result<Value> {
+        let body = body.to_string();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let status = self.exchange(request.as_bytes()).await?;
+        let answer = self.answer();
+        ensure!((200..300).contains(&status), "{path} was answered: {answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").context("an answer without a head")?;
+        serde_json::from_str(body).context("an answer that is not JSON")
     }
 
     fn answer(&self) -> String {

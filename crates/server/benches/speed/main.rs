@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, clippy::cast_precision_loss)] // a report for people, with ratios
 
+mod brokers;
 mod empty_handler;
 mod load;
 mod machine;
@@ -54,6 +55,7 @@ async fn measure() -> Result<()> {
 
     receiver::measure(&mut report).await?;
     trading::measure(&mut report).await?;
+    brokers::measure(&mut report).await?;
 
     let table = report.to_markdown()?;
     println!("\n{table}");

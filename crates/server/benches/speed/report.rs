@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 
 use crate::load::{CONNECTIONS, Run};
 use crate::receiver::WEBHOOKS;
-use crate::{machine, trading};
+use crate::{brokers, machine, trading};
 
 const COMMAND: &str = "make bench";
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/performance.md");
@@ -29,6 +29,8 @@ pub struct Report {
     pub burst: Option<Burst>,
     /// The steady stream of signals that trade.
     pub steady: Option<Steady>,
+    /// From stored signal to bytes at the broker.
+    pub to_broker: Option<ToBroker>,
     /// Resident memory after a fresh start.
     pub idle_kib: u64,
     /// Resident memory with all webhooks loaded.
@@ -51,6 +53,15 @@ pub struct Burst {
 pub struct Steady {
     /// From receipt to fill, from the recorded timelines, in microseconds.
     pub receipt_to_fill_us: Histogram<u64>,
+}
+
+/// From a stored signal to its order's last byte at the broker, in microseconds.
+#[derive(Debug)]
+pub struct ToBroker {
+    /// While every account answers.
+    pub all_us: Histogram<u64>,
+    /// While one account in five hangs: the others.
+    pub others_us: Histogram<u64>,
 }
 
 /// One line of the table.
@@ -76,6 +87,7 @@ impl Report {
     pub fn to_markdown(&self) -> Result<String> {
         let mut lines = self.receiver_lines()?;
         lines.extend(self.trading_lines()?);
+        lines.extend(self.broker_lines()?);
         lines.extend(self.memory_lines());
         let day = &SystemClock.now().to_rfc3339()[..10];
         let mut table = format!("Measured on {day} with `{COMMAND}` on {}.\n\n", machine::facts());
@@ -128,6 +140,26 @@ impl Report {
             Line::against("Burst: recorded fills", format!("{rate:.0}/s"), ">= 5,000/s", rate >= 5_000.0),
             Line::against("500 signals a second: receipt to fill, p50", ms(half), "< 3 ms", half < 3_000.0),
             Line::plain("500 signals a second: receipt to fill, p99", ms(late)),
+        ])
+    }
+
+    fn broker_lines(&self) -> Result<Vec<Line>> {
+        let ToBroker { all_us, others_us } = self.to_broker.as_ref().context("no broker was measured")?;
+        let (half, late) = (all_us.value_at_quantile(0.5) as f64, all_us.value_at_quantile(0.99) as f64);
+        let ratio = others_us.value_at_quantile(0.99) as f64 / late;
+        let what = format!(
+            "200 signals a second to {} broker accounts: stored to broker's socket",
+            brokers::ACCOUNTS
+        );
+        Ok(vec![
+            Line::against(&format!("{what}, p50"), ms(half), "< 1 ms", half < 1_000.0),
+            Line::against(&format!("{what}, p99"), ms(late), "< 5 ms", late < 5_000.0),
+            Line::against(
+                "The same with a fifth of the accounts hanging: the others' p99, as a ratio",
+                format!("{ratio:.2}"),
+                "<= 2",
+                ratio <= 2.0,
+            ),
         ])
     }
 

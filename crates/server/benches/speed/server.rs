@@ -36,8 +36,14 @@ impl Server {
     /// Starts `atomik serve` with the default configuration, its data in [`DATA_DIR`] of a folder, and waits until it is
     /// ready.
     pub async fn start_atomik(dir: &Path) -> Result<Self> {
+        Self::start_atomik_with(dir, &[]).await
+    }
+
+    /// The same, with these variables in its environment.
+    pub async fn start_atomik_with(dir: &Path, variables: &[(&str, &str)]) -> Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_atomik"));
         command.arg("serve").env("ATOMIK_STORE__DATA_DIR", dir.join(DATA_DIR)).current_dir(dir);
+        command.envs(variables.iter().copied());
         Self::start(command, &dir.join("atomik.log"), |command, port| {
             command.env("ATOMIK_SERVER__LISTEN", format!("127.0.0.1:{port}"));
         })

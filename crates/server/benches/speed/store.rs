@@ -1,6 +1,6 @@
 //! Setting up and reading back: straight in the store, while no server runs on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -163,15 +163,29 @@ impl Setup {
     /// Reads what became of every signal.
     pub async fn timelines(&self) -> Result<Timelines> {
         let mut timelines = Timelines::default();
+        self.each_signal(|record| timelines.add(record)).await?;
+        Ok(timelines)
+    }
+
+    /// When the signal behind each order was stored, by the order's name.
+    pub async fn stored_at(&self) -> Result<HashMap<String, UnixMicros>> {
+        let mut stored_at = HashMap::new();
+        self.each_signal(|record| {
+            let orders = record.orders.iter().map(|order| order.request.client_order_id.to_string());
+            stored_at.extend(orders.map(|name| (name, record.signal.stored_at)));
+        })
+        .await?;
+        Ok(stored_at)
+    }
+
+    async fn each_signal(&self, mut see: impl FnMut(&SignalRecord)) -> Result<()> {
         let mut page = PageRequest { limit: MAX_PAGE, before: None };
         loop {
             let signals = self.store.signals(self.user_id, &TradeFilter::default(), page).await?;
-            for record in &signals.items {
-                timelines.add(record);
-            }
+            signals.items.iter().for_each(&mut see);
             match signals.next {
                 Some(next) => page.before = Some(next),
-                None => return Ok(timelines),
+                None => return Ok(()),
             }
         }
     }

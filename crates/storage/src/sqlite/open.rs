@@ -116,6 +116,7 @@ fn migrator() -> Migrator {
         (3, "equity", include_str!("migrations/0003_equity.sql")),
         (4, "signals by era", include_str!("migrations/0004_signals_by_era.sql")),
         (5, "credentials", include_str!("migrations/0005_credentials.sql")),
+        (6, "fees in kind", include_str!("migrations/0006_fees_in_kind.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -169,9 +169,9 @@ pub(super) fn bind_order(order: &Order, binds: &mut Binds) {
 
 /// What reads a [`Fill`] (from a table named `f`), and in this order what [`bind_fill`] writes.
 pub(super) const FILL: &str = "f.user_id, f.broker_account_id, f.strategy_id, f.signal_id, f.client_order_id, \
-     f.symbol, f.side, f.exec_id, f.last_qty, f.last_price, f.commission, f.price_source, f.traded_at, \
-     f.realized_profit, f.recorded_at";
-pub(super) const FILL_COLUMNS: usize = 15;
+     f.symbol, f.side, f.exec_id, f.last_qty, f.last_price, f.commission, f.fee_qty, f.price_source, \
+     f.traded_at, f.realized_profit, f.recorded_at";
+pub(super) const FILL_COLUMNS: usize = 16;
 
 pub(super) fn read_fill(columns: &mut Columns<'_>) -> Result<Fill, StoreError> {
     Ok(Fill {
@@ -187,6 +187,7 @@ pub(super) fn read_fill(columns: &mut Columns<'_>) -> Result<Fill, StoreError> {
             last_qty: columns.decimal()?,
             last_price: columns.decimal()?,
             commission: columns.decimal()?,
+            fee_qty: columns.decimal()?,
             price_source: columns.word()?,
             traded_at: columns.time()?,
         },
@@ -209,6 +210,7 @@ pub(super) fn bind_fill(fill: &Fill, binds: &mut Binds) {
         .add(execution.last_qty.to_string())
         .add(execution.last_price.to_string())
         .add(execution.commission.to_string())
+        .add(execution.fee_qty.to_string())
         .add(execution.price_source.as_str())
         .add(execution.traded_at.0)
         .add(fill.realized_profit.to_string())

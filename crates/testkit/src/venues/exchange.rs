@@ -19,6 +19,8 @@ pub struct Market {
     pub lot: Decimal,
     /// What every unit costs to trade.
     pub commission: Decimal,
+    /// The part of what is bought that is kept as a fee, in kind.
+    pub kept: Decimal,
     /// Money per point and unit.
     pub multiplier: Decimal,
     /// How much may still fill; `None` for as much as anybody wants.
@@ -26,11 +28,11 @@ pub struct Market {
 }
 
 impl Market {
-    /// A market of one price, whole lots and no commission.
+    /// A market of one price, whole lots and no fees.
     #[must_use]
     pub fn at(price: Decimal) -> Self {
         let (lot, commission, multiplier) = (Decimal::ONE, Decimal::ZERO, Decimal::ONE);
-        Self { price, lot, commission, multiplier, liquidity: None }
+        Self { price, lot, commission, kept: Decimal::ZERO, multiplier, liquidity: None }
     }
 }
 
@@ -426,12 +428,13 @@ impl State {
         let symbol = order.asked.symbol.clone();
         let signed = if order.asked.side == Side::Buy { qty } else { -qty };
         let Some(market) = self.markets.get_mut(&symbol) else { return };
-        let commission = market.commission * qty;
+        let (commission, kept) = (market.commission * qty, market.kept * signed.max(Decimal::ZERO));
         if let Some(left) = &mut market.liquidity {
             *left -= qty;
         }
         self.cash -= commission;
         self.hold(&symbol, signed, price);
+        self.held.entry(symbol.clone()).or_default().qty -= kept;
         let position_after = self.held.get(&symbol).copied().unwrap_or_default().qty;
         let execution = VenueExecution { id: exec_id, qty, price, commission, position_after, at_ms: now };
         let Some(order) = self.orders.get_mut(&id) else { return };

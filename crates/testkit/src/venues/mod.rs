@@ -25,5 +25,6 @@ pub mod faults;
 pub mod ibkr_web;
 pub mod server;
 pub mod spec;
+pub mod tls;
 pub mod tradovate;
 pub mod tws;

@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use atomik_domain::UnixMicros;
+use atomik_ports::{Clock, SystemClock};
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -47,6 +49,8 @@ pub struct Received {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Bytes,
+    /// When all of it was there.
+    pub at: UnixMicros,
 }
 
 /// A venue's server. It ends when it is dropped.
@@ -183,6 +187,7 @@ async fn answer(
         path_and_query: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
         headers: parts.headers.iter().map(header).collect(),
         body: body.clone(),
+        at: SystemClock.now(),
     };
     shared.received.lock().unwrap_or_else(PoisonError::into_inner).push(received.clone());
     let upgrades = parts.headers.contains_key(hyper::header::UPGRADE);

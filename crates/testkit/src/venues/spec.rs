@@ -411,6 +411,7 @@ mod tests {
             path_and_query: path.to_owned(),
             headers: Vec::new(),
             body: bytes::Bytes::copy_from_slice(body.as_bytes()),
+            at: atomik_domain::UnixMicros::default(),
         }
     }
 

@@ -61,7 +61,7 @@ function Ways({ account, difference }: { account: Account; difference: Schemas['
         {others.length > 0 && ', less what the other strategies hold there'}. Nothing is sent to the broker; its exits close
         that position from now on.
       </Confirm>
-      <Confirm about={symbol} act={adopt(true)} confirm="Adopt and flatten" label="Flatten the difference">
+      <Confirm about={symbol} act={adopt(true)} confirm="Adopt and flatten" label="Adopt and flatten">
         {strategy.name} takes over what {account.label} holds of {symbol}, {grouped(difference.broker_net_qty)} in all
         {others.length > 0 && ', less what the other strategies hold there'}, and exits it at the market at once.
       </Confirm>

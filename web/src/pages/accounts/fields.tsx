@@ -1,9 +1,10 @@
 /** The fields that a broker's own description asks for: nothing here knows any broker. */
-import { NativeSelect, PasswordInput, Stack, Text, TextInput, Textarea } from '@mantine/core';
+import { NativeSelect, Stack, Text, TextInput, Textarea } from '@mantine/core';
 import type { UseFormReturnType } from '@mantine/form';
 
 import type { Schemas } from '../../api/client';
 import { settingOf } from '../../format/settings';
+import { SecretInput } from '../../parts/secret_input';
 
 interface FieldsProps<Field, Values> {
   fields: readonly Field[];
@@ -22,7 +23,7 @@ export function CredentialFields<Values>({ fields, form }: FieldsProps<Schemas['
     return multiline ? (
       <Textarea autosize key={form.key(place)} minRows={3} spellCheck={false} {...shared} {...form.getInputProps(place)} />
     ) : (
-      <PasswordInput key={form.key(place)} {...shared} {...form.getInputProps(place)} />
+      <SecretInput key={form.key(place)} {...shared} {...form.getInputProps(place)} />
     );
   });
 }

@@ -9,12 +9,12 @@ import { useNames } from '../../parts/names';
 import { Section } from '../../parts/section';
 import { To } from '../../parts/to';
 import { Figure, Profit, SideText } from '../../parts/values';
-import { PACE } from './money';
+import { PACE, Unknown } from './money';
 
-export function BothBooks({ id }: { id: number }) {
+export function BothBooks({ id, connected }: { id: number; connected: boolean }) {
   return (
     <SimpleGrid cols={{ base: 1, lg: 2 }}>
-      <AtBroker id={id} />
+      <AtBroker connected={connected} id={id} />
       <OfStrategies id={id} />
     </SimpleGrid>
   );
@@ -38,9 +38,10 @@ const COLUMNS: readonly Column<Either>[] = [
   { head: 'Unrealized', figure: true, cell: (row) => <Profit amount={row.unrealized_profit} /> },
 ];
 
-function AtBroker({ id }: { id: number }) {
+function AtBroker({ id, connected }: { id: number; connected: boolean }) {
   const positions = useQuery({
     queryKey: ['positions', 'at broker', id],
+    enabled: connected,
     refetchInterval: PACE,
     queryFn: () => got(api.GET('/api/v1/broker-accounts/{id}/positions', { params: { path: { id } } })),
   });
@@ -49,14 +50,18 @@ function AtBroker({ id }: { id: number }) {
       <Text size="sm">
         Everything on the account, whoever traded it.
       </Text>
-      <List
-        columns={COLUMNS}
-        empty="The broker holds nothing."
-        keyOf={(row) => row.symbol}
-        label="Positions at the broker"
-        minWidth={340}
-        query={positions}
-      />
+      {connected ? (
+        <List
+          columns={COLUMNS}
+          empty="The broker holds nothing."
+          keyOf={(row) => row.symbol}
+          label="Positions at the broker"
+          minWidth={340}
+          query={positions}
+        />
+      ) : (
+        <Unknown />
+      )}
     </Section>
   );
 }

@@ -24,6 +24,8 @@ export function AccountsPage(): ReactNode {
   const accounts = useQuery({
     queryKey: ['accounts', 'page', cursor],
     placeholderData: keepPreviousData,
+    // As of one account: books begin to differ without an event.
+    refetchInterval: 15_000,
     queryFn: () =>
       got(
         api.GET('/api/v1/broker-accounts', {

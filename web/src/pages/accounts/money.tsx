@@ -6,13 +6,25 @@ import { balanceQuery } from '../../api/accounts';
 import { money } from '../../format/decimals';
 import { Facts } from '../../parts/facts';
 import { Section } from '../../parts/section';
-import { Loading, Refusal } from '../../parts/state';
+import { Empty, Loading, Refusal } from '../../parts/state';
 
 /** Prices move without an event. In milliseconds. */
 export const PACE = 5_000;
 
-export function Money({ id }: { id: number }) {
-  const balance = useQuery({ ...balanceQuery(id), refetchInterval: PACE });
+/** In place of what only the broker knows. */
+export function Unknown() {
+  return <Empty>Not known while the account is not connected.</Empty>;
+}
+
+export function Money({ id, connected }: { id: number; connected: boolean }) {
+  const balance = useQuery({ ...balanceQuery(id), enabled: connected, refetchInterval: PACE });
+  if (!connected) {
+    return (
+      <Section title="Balance">
+        <Unknown />
+      </Section>
+    );
+  }
   const simulated = balance.data?.simulated === true && (
     <Badge className="practice" title="A price that is made up went into the equity" variant="outline">
       Simulated prices

@@ -3,7 +3,7 @@ import { Alert, Button, Group, Stack, Tabs, Text } from '@mantine/core';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 
-import { accountQuery } from '../../api/accounts';
+import { accountQuery, isConnected } from '../../api/accounts';
 import { type Schemas, api, got } from '../../api/client';
 import { strategiesQuery } from '../../api/strategies';
 import { useIdInPath, useSearchParts } from '../../parts/address';
@@ -24,6 +24,11 @@ type Account = Schemas['BrokerAccount'];
 const UNDER = { label: 'Broker accounts', to: '/accounts' };
 
 /** What the states mean to a trader. */
+function meaningOf({ state, reconciled_at: compared }: Account['status']): string {
+  // Before anything was traded there are no books of ours to compare.
+  return state === 'ready' && compared == null ? 'Connected.' : MEANING[state];
+}
+
 const MEANING: Readonly<Record<Account['status']['state'], string>> = {
   ready: 'Connected, and the books agree with the broker’s.',
   connecting: 'Connecting. No entry leaves before the books were compared with the broker’s.',
@@ -55,11 +60,16 @@ export function AccountPage(): ReactNode {
       under={UNDER}
     >
       {account.isError && <Refusal error={account.error} retry={() => void account.refetch()} />}
-      <Connection account={data} key={data.id} />
+      <Connection account={data} key={wayOf(data)} />
       {data.status.state === 'books_differ' && <Differences account={data} />}
       <Parts account={data} key={`parts ${data.id}`} />
     </Page>
   );
+}
+
+/** What leads to the broker: a test of the connection says nothing about it once this is another. */
+function wayOf({ id, credentials_set_at, settings }: Account): string {
+  return JSON.stringify([id, credentials_set_at, settings]);
 }
 
 /** How the connection stands, and asking the broker now. */
@@ -72,7 +82,7 @@ function Connection({ account: { id, status } }: { account: Account }) {
       <Group gap="sm">
         <StatusBadge status={status.state} />
         <Text size="sm">
-          {status.detail ?? MEANING[status.state]}
+          {status.detail ?? meaningOf(status)}
           {status.reconciled_at != null && (
             <>
               {' '}
@@ -95,7 +105,7 @@ function Connection({ account: { id, status } }: { account: Account }) {
         <Alert
           color={test.data.ok ? 'teal' : 'red'}
           role="status"
-          title={test.data.ok ? 'The broker answered' : 'The broker did not answer'}
+          title={test.data.ok ? 'The connection works' : 'The connection does not work'}
         >
           {test.data.detail}
         </Alert>
@@ -107,6 +117,7 @@ function Connection({ account: { id, status } }: { account: Account }) {
 
 function Parts({ account }: { account: Account }) {
   const [{ tab = 'holdings' }, go] = useSearchParts('tab');
+  const connected = isConnected(account);
   const strategies = useQuery({
     ...strategiesQuery,
     select: ({ items, next_cursor }) => ({
@@ -128,8 +139,8 @@ function Parts({ account }: { account: Account }) {
       </Tabs.List>
       <Tabs.Panel value="holdings">
         <Stack>
-          <Money id={account.id} />
-          <BothBooks id={account.id} />
+          <Money connected={connected} id={account.id} />
+          <BothBooks connected={connected} id={account.id} />
           <StrategiesHere account={account.id} query={strategies} />
         </Stack>
       </Tabs.Panel>

@@ -2,7 +2,7 @@
 import { Card, Group, Stack, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 
-import { balanceQuery } from '../../api/accounts';
+import { balanceQuery, isConnected } from '../../api/accounts';
 import type { Schemas } from '../../api/client';
 import { money } from '../../format/decimals';
 import { FlattenAccount } from '../../parts/flatten';
@@ -30,7 +30,12 @@ export function AccountsCard({ accounts }: { accounts: readonly Schemas['BrokerA
 }
 
 function AccountRow({ account }: { account: Schemas['BrokerAccount'] }) {
-  const balance = useQuery(balanceQuery(account.id));
+  const connected = isConnected(account);
+  const balance = useQuery({ ...balanceQuery(account.id), enabled: connected });
+  const asked =
+    balance.data === undefined
+      ? (balance.error?.message ?? 'Asking the broker …')
+      : `${money(balance.data.equity)} ${balance.data.currency} equity, ${money(balance.data.buying_power)} buying power`;
   return (
     <Group justify="space-between">
       <div>
@@ -41,11 +46,7 @@ function AccountRow({ account }: { account: Schemas['BrokerAccount'] }) {
           <EnvironmentBadge environment={account.environment} />
           <StatusBadge status={account.status.state} />
         </Group>
-        <Text size="sm">
-          {balance.data === undefined
-            ? (balance.error?.message ?? 'Asking the broker …')
-            : `${money(balance.data.equity)} ${balance.data.currency} equity, ${money(balance.data.buying_power)} buying power`}
-        </Text>
+        <Text size="sm">{connected ? asked : (account.status.detail ?? 'Not connected yet.')}</Text>
       </div>
       <FlattenAccount account={account} />
     </Group>

@@ -1,11 +1,12 @@
 /** Changing the password. */
-import { Alert, Button, Card, PasswordInput, Stack, Title } from '@mantine/core';
+import { Alert, Button, Card, Stack, Title } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 
 import { type Schemas, api, got } from '../../api/client';
 import { atFields } from '../../parts/form';
 import { Refusal } from '../../parts/state';
+import { SecretInput } from '../../parts/secret_input';
 
 export function PasswordCard() {
   const queries = useQueryClient();
@@ -32,14 +33,14 @@ export function PasswordCard() {
         })}
       >
         <Stack gap="sm" maw={400}>
-          <PasswordInput
+          <SecretInput
             autoComplete="current-password"
             key={form.key('current_password')}
             label="Current password"
             required
             {...form.getInputProps('current_password')}
           />
-          <PasswordInput
+          <SecretInput
             autoComplete="new-password"
             description="8 characters at least. Every other session ends; API keys stay."
             key={form.key('new_password')}

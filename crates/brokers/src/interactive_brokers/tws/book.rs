@@ -101,6 +101,7 @@ pub(super) fn execution(name: &str, trade: &Trade, commission: Decimal) -> Execu
         last_qty: trade.qty,
         last_price: trade.price,
         commission: Amount(commission),
+        fee_qty: Qty::ZERO,
         price_source: PriceSource::Venue,
         traded_at: trade.at,
     }

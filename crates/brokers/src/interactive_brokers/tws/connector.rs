@@ -14,6 +14,7 @@ use atomik_ports::broker::{
 use atomik_ports::{BrokerConnector, Clock, Credentials, Custody};
 use ibapi::subscriptions::NoticeStream;
 use ibapi::{Client, Error, RateLimiter};
+use rust_decimal::Decimal;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -253,5 +254,6 @@ fn capabilities() -> Capabilities {
                 per: Duration::from_secs(1),
             },
         ],
+        untold_coin_fee: Decimal::ZERO,
     }
 }

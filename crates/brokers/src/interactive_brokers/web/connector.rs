@@ -13,6 +13,7 @@ use atomik_ports::broker::{
     FillReports, RateLimit, SettingField,
 };
 use atomik_ports::{BrokerConnector, Clock, Credentials, Custody};
+use rust_decimal::Decimal;
 use serde_json::Value;
 use tokio::sync::{Mutex, mpsc};
 
@@ -192,5 +193,6 @@ pub(super) fn capabilities(without_gateway: bool) -> Capabilities {
             limit("lists of orders", 1, 5),
             limit("lists of trades", 1, 5),
         ],
+        untold_coin_fee: Decimal::ZERO,
     }
 }

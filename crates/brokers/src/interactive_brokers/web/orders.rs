@@ -130,6 +130,7 @@ impl Known {
             last_qty: Qty(trade.size.abs()),
             last_price: Price(trade.price),
             commission: Amount(trade.commission.unwrap_or_default()),
+            fee_qty: Qty::ZERO,
             price_source: PriceSource::Venue,
             traded_at: UnixMicros(trade.trade_time_r.saturating_mul(1_000)),
         };

@@ -140,7 +140,7 @@ static UPSERT_ORDERS: Bulk = insert!(
 
 static INSERT_FILLS: Bulk = insert!(
     "INSERT INTO fills (user_id, broker_account_id, strategy_id, signal_id, client_order_id, symbol, side, exec_id, \
-     last_qty, last_price, commission, price_source, traded_at, realized_profit, recorded_at)",
+     last_qty, last_price, commission, fee_qty, price_source, traded_at, realized_profit, recorded_at)",
     FILL_COLUMNS,
     " ON CONFLICT (broker_account_id, exec_id) DO NOTHING",
 );

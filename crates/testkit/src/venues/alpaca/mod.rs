@@ -193,9 +193,10 @@ impl AlpacaVenue {
         self.list(coin, Decimal::from(60_000));
     }
 
-    /// Lists an asset at a price.
+    /// Lists an asset at a price. A quarter of a hundredth of bought coins is kept, and no fill says so.
     pub fn list(&self, listing: Listing, price: Decimal) {
-        let market = Market { lot: listing.lot(), ..Market::at(price) };
+        let kept = if listing.crypto { Decimal::new(25, 4) } else { Decimal::ZERO };
+        let market = Market { lot: listing.lot(), kept, ..Market::at(price) };
         self.shared.exchange.list(&listing.symbol, market);
         lock(&self.shared.listings).push(listing);
     }
