@@ -9,7 +9,8 @@ scripts/need-python.sh
 clients=(
     "alpaca alpaca-py==0.44.0"
     "binance python-binance==1.0.37 ccxt==4.5.90"
-    "ibkr_web ibind==0.2.2"
+    "ibkr_web ibind[oauth]==0.2.2"
+    "ibkr_web_oauth ibind[oauth]==0.2.2"
     "tws ib_async==2.1.0 ibapi-latest==10.51.1"
 )
 

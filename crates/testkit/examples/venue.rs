@@ -50,6 +50,10 @@ async fn main() {
             let venue = IbkrWebVenue::start_lenient().await;
             serve(&venue.url(), venue.exchange());
         }
+        "ibkr_web_oauth" => {
+            let venue = IbkrWebVenue::start_oauth_lenient().await;
+            serve(&venue.url(), venue.exchange());
+        }
         "tradovate" => {
             let venue = FakeTradovate::start(None).await;
             serve(&venue.server.http(), venue.exchange());

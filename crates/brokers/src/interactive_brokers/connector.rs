@@ -1,4 +1,4 @@
-//! One broker, two ways to it.
+//! One broker, three ways to it.
 
 use std::sync::Arc;
 
@@ -11,33 +11,34 @@ use tokio::sync::mpsc;
 
 use super::tws::TwsConnector;
 use super::web::WebConnector;
+use super::web::oauth::OAuthConnector;
 use crate::settings::{field_error, refused};
 use crate::wire::{UrlRules, WirePolicy};
 
 /// The setting that chooses.
 const CONNECTION: &str = "connection";
-const WEB: &str = "web";
-const TWS: &str = "tws";
 
-/// Interactive Brokers, by the Web API or by socket, as each account's settings say.
+/// Interactive Brokers, by the Web API through a gateway or without one, or by socket, as each account's settings say.
 pub struct InteractiveBrokersConnector {
     web: WebConnector,
     tws: TwsConnector,
+    oauth: OAuthConnector,
 }
 
 impl InteractiveBrokersConnector {
-    /// The broker, by both ways.
+    /// The broker, by all ways.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, urls: UrlRules, policy: WirePolicy) -> Self {
         Self {
             web: WebConnector::new(Arc::clone(&clock), policy),
-            tws: TwsConnector::new(clock, urls, policy),
+            tws: TwsConnector::new(Arc::clone(&clock), urls, policy),
+            oauth: OAuthConnector::new(clock, urls, policy),
         }
     }
 
-    /// The way of this name, and the other one.
-    fn ways(&self, connection: &str) -> (&dyn BrokerConnector, &dyn BrokerConnector) {
-        if connection == TWS { (&self.tws, &self.web) } else { (&self.web, &self.tws) }
+    /// The ways by their names in the setting, that which is taken where none is named first.
+    fn ways(&self) -> [(&'static str, &dyn BrokerConnector); 3] {
+        [("web", &self.web), ("tws", &self.tws), ("oauth", &self.oauth)]
     }
 
     /// The way that settings choose, its name, and the settings without that choice.
@@ -49,35 +50,35 @@ impl InteractiveBrokersConnector {
             .as_object()
             .cloned()
             .ok_or_else(|| vec![field_error("settings", "must be a JSON object")])?;
-        let connection = match own.remove(CONNECTION).unwrap_or(Value::Null) {
-            Value::Null => WEB,
-            Value::String(text) if text == WEB => WEB,
-            Value::String(text) if text == TWS => TWS,
-            _ => {
-                return Err(vec![field_error(
-                    "settings.connection",
-                    format!("must be one of: {WEB}, {TWS}"),
-                )]);
-            }
-        };
-        let (way, other) = self.ways(connection);
+        let ways = self.ways();
+        let (connection, way) = match own.remove(CONNECTION).unwrap_or(Value::Null) {
+            Value::Null => Some(ways[0]),
+            Value::String(text) => ways.into_iter().find(|(name, _)| *name == text),
+            _ => None,
+        }
+        .ok_or_else(|| {
+            let names = ways.map(|(name, _)| name).join(", ");
+            vec![field_error("settings.connection", format!("must be one of: {names}"))]
+        })?;
         own.retain(|_, value| !value.is_null());
-        let foreign = foreign_fields(&own, way, other, connection);
+        let foreign = foreign_fields(&own, way, &ways, connection);
         if foreign.is_empty() { Ok((way, connection, Value::Object(own))) } else { Err(foreign) }
     }
 }
 
-/// The settings that only the other way knows.
+fn knows(way: &dyn BrokerConnector, name: &str) -> bool {
+    way.description().setting_fields.iter().any(|field| field.name == name)
+}
+
+/// The settings that only the other ways know.
 fn foreign_fields(
     own: &Map<String, Value>,
     way: &dyn BrokerConnector,
-    other: &dyn BrokerConnector,
+    ways: &[(&'static str, &dyn BrokerConnector)],
     connection: &str,
 ) -> Vec<FieldError> {
-    let knows = |way: &dyn BrokerConnector, name: &str| {
-        way.description().setting_fields.iter().any(|field| field.name == name)
-    };
-    let foreign = own.keys().filter(|name| !knows(way, name) && knows(other, name));
+    let foreign =
+        own.keys().filter(|name| !knows(way, name) && ways.iter().any(|(_, other)| knows(*other, name)));
     let refuse = |name: &String| {
         let problem = format!("is not used with connection {connection}; leave it empty");
         field_error(&format!("settings.{name}"), problem)
@@ -89,26 +90,27 @@ fn foreign_fields(
 impl BrokerConnector for InteractiveBrokersConnector {
     fn description(&self) -> BrokerDescription {
         let mut description = self.web.description();
-        let tws = self.tws.description().setting_fields;
+        let ways = self.ways();
         let choice = SettingField::new(
             CONNECTION,
             "Connection",
-            "How the account is reached: web (the Client Portal Gateway) or tws (TWS or IB Gateway by socket). Default: web.",
-            SettingKind::Choice(vec![WEB.to_owned(), TWS.to_owned()]),
+            "How the account is reached: web (the Client Portal Gateway), tws (TWS or IB Gateway by socket) or oauth (the \
+             broker's servers, with keys of your own). Default: web.",
+            SettingKind::Choice(ways.iter().map(|(name, _)| (*name).to_owned()).collect()),
         );
         let mut fields = vec![choice];
-        for mut field in std::mem::take(&mut description.setting_fields) {
-            if tws.iter().all(|other| other.name != field.name) {
-                field.description = format!("With connection web. {}", field.description);
+        for mut field in ways.iter().flat_map(|(_, way)| way.description().setting_fields) {
+            if fields.iter().any(|known| known.name == field.name) {
+                continue;
+            }
+            let by: Vec<_> =
+                ways.iter().filter(|(_, way)| knows(*way, &field.name)).map(|(name, _)| *name).collect();
+            if by.len() < ways.len() {
+                field.description = format!("With connection {}. {}", by.join(" or "), field.description);
             }
             fields.push(field);
         }
-        for mut field in tws {
-            if fields.iter().all(|known| known.name != field.name) {
-                field.description = format!("With connection tws. {}", field.description);
-                fields.push(field);
-            }
-        }
+        description.credential_fields = self.oauth.description().credential_fields;
         description.setting_fields = fields;
         description
     }
@@ -127,7 +129,11 @@ impl BrokerConnector for InteractiveBrokersConnector {
         environment: Environment,
         credentials: &Credentials,
     ) -> Result<(), Vec<FieldError>> {
-        self.web.check_credentials(environment, credentials)
+        // Only one way needs any, and which one is taken the settings say, when the account connects.
+        if credentials.is_empty() {
+            return Ok(());
+        }
+        self.oauth.check_credentials(environment, credentials)
     }
 
     async fn connect(
@@ -185,6 +191,42 @@ mod tests {
     }
 
     #[test]
+    fn without_a_gateway_addresses_are_the_brokers_own_unless_the_operator_allows_others() {
+        let full = connector().check_settings(Environment::Live, &json!({"connection": "oauth"})).unwrap();
+        assert_eq!(
+            full,
+            json!({"connection": "oauth", "account": null, "compete": false, "answer_questions": [],
+                   "roll_days_before_expiry": 8})
+        );
+        assert_eq!(
+            connector().check_settings(Environment::Live, &full).unwrap(),
+            full,
+            "what is stored reads back"
+        );
+        for name in ["base_url", "stream_url"] {
+            let settings = json!({"connection": "oauth", name: "https://broker.example"});
+            assert_eq!(wrong(&settings), [format!("settings.{name}")]);
+            assert_eq!(wrong(&json!({name: "https://broker.example"})), [format!("settings.{name}")]);
+        }
+        assert_eq!(
+            wrong(&json!({"connection": "oauth", "gateway_url": "https://127.0.0.1:5000"})),
+            ["settings.gateway_url"]
+        );
+    }
+
+    #[test]
+    fn keys_are_for_one_way_and_then_all_of_them() {
+        let check = |given: &[(&str, &str)]| {
+            let given = given.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect();
+            connector().check_credentials(Environment::Live, &given)
+        };
+        assert!(check(&[]).is_ok());
+        let missing = check(&[("consumer_key", "ATOMIKKEY")]).unwrap_err();
+        assert_eq!(missing.len(), 5, "{missing:?}");
+        assert!(connector().description().credential_fields.iter().all(|field| !field.required));
+    }
+
+    #[test]
     fn every_setting_is_shown_once() {
         let fields = connector().description().setting_fields;
         let mut names: Vec<_> = fields.iter().map(|field| field.name.clone()).collect();
@@ -192,6 +234,11 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), all);
-        assert!(names.contains(&"connection".to_owned()) && names.contains(&"port".to_owned()));
+        for name in ["connection", "port", "gateway_url", "base_url"] {
+            assert!(names.contains(&name.to_owned()), "{name}");
+        }
+        let said = |name: &str| fields.iter().find(|field| field.name == name).unwrap().description.clone();
+        assert!(said("compete").starts_with("With connection web or oauth. "), "{}", said("compete"));
+        assert!(!said("account").contains("With connection"), "{}", said("account"));
     }
 }

@@ -1,4 +1,4 @@
-//! The Web API under the conformance suite, with the stream telling of orders and without.
+//! The Web API under the conformance suite: with the stream telling of orders and without, and without a gateway.
 
 use std::sync::Arc;
 
@@ -36,7 +36,8 @@ impl VenueFixture for Web {
         Amount(Decimal::new(225, 2))
     }
 
-    /// The Web API has no penalty tickets; requests carry no time, so that nobody sees a clock that is off.
+    /// The Web API has no penalty tickets. Through a gateway requests carry no time, so that nobody sees a clock that is off;
+    /// signed requests do, and no document says how far off the broker lets it be.
     fn lacks(&self) -> Vec<Ability> {
         vec![Ability::Fault(Fault::PenaltyTicket), Ability::Wrong(Wrong::Clock)]
     }
@@ -70,10 +71,14 @@ impl VenueFixture for Web {
         (orders.len(), Qty(orders.iter().map(|order| order.filled()).sum()))
     }
 
-    /// The gateway holds the credentials: nobody is signed in there.
+    /// The gateway holds the credentials: nobody is signed in there. Without one, the access token was revoked.
     async fn connect_wrongly(&mut self, wrong: Wrong) -> Result<(), BrokerError> {
         assert_eq!(wrong, Wrong::Credentials);
-        self.0.venue.sign_out();
+        if self.0.venue.is_oauth() {
+            self.0.venue.revoke_token();
+        } else {
+            self.0.venue.sign_out();
+        }
         connect_as(&self.0.venue, Environment::Paper, NOW, &json!({})).await.map(drop)
     }
 }
@@ -101,6 +106,16 @@ mod without_orders_on_the_stream {
         venue.tell_no_orders();
         let (broker, reports) = connect(&venue, json!({})).await;
         Web(Setup { venue, broker, reports })
+    }
+
+    atomik_testkit::broker_suite!(web);
+}
+
+mod without_a_gateway {
+    use super::{Setup, Web};
+
+    async fn web() -> Web {
+        Web(Setup::oauth().await)
     }
 
     atomik_testkit::broker_suite!(web);

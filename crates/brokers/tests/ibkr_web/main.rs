@@ -1,4 +1,4 @@
-//! Interactive Brokers by the Web API, against a fake of its gateway.
+//! Interactive Brokers by the Web API, against a fake of its gateway and of the broker without one.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,9 +10,12 @@
 
 mod accounts;
 mod conformance;
+mod keys;
+mod oauth;
 mod payloads;
 mod questions;
 mod rules;
 mod setup;
 mod symbols;
 mod tls;
+mod vectors;

@@ -1,10 +1,11 @@
-//! A gateway and an account connected to it.
+//! A gateway, or the broker without one, and an account connected to it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use atomik_brokers::interactive_brokers::web::oauth::OAuthConnector;
 use atomik_brokers::interactive_brokers::web::{Pace, WebConnector};
-use atomik_brokers::wire::WirePolicy;
+use atomik_brokers::wire::{UrlRules, WirePolicy};
 use atomik_domain::{
     BrokerAccount, BrokerAccountId, BrokerId, Environment, ExecutionReport, Symbol, UnixMicros, UserId,
 };
@@ -29,20 +30,28 @@ pub fn symbol(text: &str) -> Symbol {
     Symbol::parse(text).unwrap()
 }
 
+const POLICY: WirePolicy = WirePolicy {
+    connect_timeout: Duration::from_secs(2),
+    answer_timeout: Duration::from_millis(700),
+    silence_timeout: Duration::from_secs(60),
+};
+
+/// A fake counts nothing; what is counted of it are its requests.
+pub fn pace() -> Pace {
+    Pace { requests_per_second: 10_000, lists: Duration::from_millis(5), ..Pace::default() }
+}
+
+fn clock_at(now: &str) -> Arc<FixedClock> {
+    Arc::new(FixedClock(UnixMicros::parse_rfc3339(now).unwrap()))
+}
+
 pub fn connector_at(now: &str) -> WebConnector {
-    let policy = WirePolicy {
-        connect_timeout: Duration::from_secs(2),
-        answer_timeout: Duration::from_millis(700),
-        silence_timeout: Duration::from_secs(60),
-    };
-    // A fake counts nothing; what is counted of it are its requests.
-    let pace = Pace {
-        requests_per_second: 10_000,
-        lists: Duration::from_millis(5),
-        tickle: Duration::from_secs(55),
-    };
-    let clock = Arc::new(FixedClock(UnixMicros::parse_rfc3339(now).unwrap()));
-    WebConnector::new(clock, policy).with_pace(pace)
+    WebConnector::new(clock_at(now), POLICY).with_pace(pace())
+}
+
+/// Where the operator allows other addresses than the broker's own.
+pub fn oauth_connector(clock: Arc<dyn Clock>, pace: Pace) -> OAuthConnector {
+    OAuthConnector::new(clock, UrlRules { allow_custom: true }, POLICY).with_pace(pace)
 }
 
 pub fn account(venue: &IbkrWebVenue, environment: Environment, extra: &Value) -> BrokerAccount {
@@ -72,7 +81,12 @@ pub async fn connect_as(
 ) -> Result<Connected, BrokerError> {
     let (reports, received) = mpsc::channel(256);
     let account = account(venue, environment, extra);
-    let broker = connector_at(now).connect(&account, &Credentials::default(), reports).await?;
+    let broker = if venue.is_oauth() {
+        let connector = oauth_connector(clock_at(now), pace());
+        connector.connect(&account, &venue.credentials(&[]), reports).await?
+    } else {
+        connector_at(now).connect(&account, &Credentials::default(), reports).await?
+    };
     Ok((broker, received))
 }
 
@@ -96,6 +110,13 @@ impl Setup {
 
     pub async fn new() -> Self {
         Self::with(json!({})).await
+    }
+
+    /// Without a gateway.
+    pub async fn oauth() -> Self {
+        let venue = IbkrWebVenue::start_oauth().await;
+        let (broker, reports) = connect(&venue, json!({})).await;
+        Self { venue, broker, reports }
     }
 }
 

@@ -1,7 +1,9 @@
-//! Interactive Brokers by its Web API (the "Client Portal" API), through the gateway that the trader runs and signs in to.
+//! Interactive Brokers by its Web API (the "Client Portal" API): through the gateway that the trader runs and signs in to, or
+//! without one by OAuth.
 //!
 //! - `connector` and `broker` are the port's two traits; `settings` what an account can be set to;
 //! - `gateway` sends requests, keeps to the limits, and knows when the session is lost; `session` signs on and keeps alive;
+//! - `oauth` stands in the gateway's place: keys, signatures, and the token that they are made with;
 //! - `contracts` finds what a symbol stands for, `futures` is its pure part: spellings and the front month;
 //! - `placing` is pure: the ticket of an order, what an answer to it means, which questions may be answered;
 //! - `orders` is pure: what is known of each order, and what may be said of it; `look_up` asks the broker for the rest;
@@ -20,6 +22,7 @@ mod contracts;
 pub mod futures;
 mod gateway;
 mod look_up;
+pub mod oauth;
 pub mod orders;
 pub mod placing;
 mod portfolio;

@@ -23,6 +23,13 @@ pub struct WebSettings {
     pub gateway: Endpoint,
     /// Whether the gateway is on this machine.
     pub loopback: bool,
+    /// How to trade.
+    pub trading: Trading,
+}
+
+/// The settings that are the same with and without a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trading {
     /// Which of the login's accounts; `None` for its only one.
     pub account: Option<String>,
     /// Whether to end another session of the same user.
@@ -33,16 +40,9 @@ pub struct WebSettings {
     pub roll_days: u32,
 }
 
-impl WebSettings {
-    /// Reads them.
-    ///
-    /// # Errors
-    /// Each wrong field.
-    pub fn parse(settings: &Value) -> Result<Self, Vec<FieldError>> {
-        let mut reader = SettingsReader::new(settings, &fields())?;
-        let (gateway, loopback) = read_gateway(&mut reader)
-            .or_else(|| Some((Endpoint::parse(GATEWAY, &["https"]).ok()?, true)))
-            .ok_or_else(Vec::new)?;
+impl Trading {
+    /// Reads them; what is wrong is noted in `reader`.
+    pub(super) fn read(reader: &mut SettingsReader<'_>) -> Self {
         let account = reader.text("account").map(str::to_ascii_uppercase);
         if account.as_ref().is_some_and(|account| !account.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
             reader.refuse("account", "must be an account's id: letters and digits, such as U1234567");
@@ -58,19 +58,41 @@ impl WebSettings {
         }
         let compete = reader.switch("compete", false);
         let roll_days = reader.integer("roll_days_before_expiry", ROLL_DAYS, 0..=60);
-        reader.finish(Self { gateway, loopback, account, compete, answer_questions, roll_days })
+        Self { account, compete, answer_questions, roll_days }
     }
 
     /// In full, with what was left out.
     #[must_use]
     pub fn to_json(&self) -> Value {
         json!({
-            "gateway_url": self.address(),
             "account": self.account,
             "compete": self.compete,
             "answer_questions": self.answer_questions,
             "roll_days_before_expiry": self.roll_days,
         })
+    }
+}
+
+impl WebSettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// Each wrong field.
+    pub fn parse(settings: &Value) -> Result<Self, Vec<FieldError>> {
+        let mut reader = SettingsReader::new(settings, &fields())?;
+        let (gateway, loopback) = read_gateway(&mut reader)
+            .or_else(|| Some((Endpoint::parse(GATEWAY, &["https"]).ok()?, true)))
+            .ok_or_else(Vec::new)?;
+        let trading = Trading::read(&mut reader);
+        reader.finish(Self { gateway, loopback, trading })
+    }
+
+    /// In full, with what was left out.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut full = self.trading.to_json();
+        full["gateway_url"] = json!(self.address());
+        full
     }
 
     /// The gateway's address for people.
@@ -127,13 +149,18 @@ fn nearness(url: &Url) -> Result<bool, WrongUrl> {
 /// What the catalogue shows.
 #[must_use]
 pub fn fields() -> Vec<SettingField> {
+    let gateway = SettingField::new(
+        "gateway_url",
+        "Gateway address",
+        "Where your Client Portal Gateway listens: on this machine, or in a private network. Default: https://127.0.0.1:5000.",
+        SettingKind::Text,
+    );
+    [gateway].into_iter().chain(trading_fields()).collect()
+}
+
+/// What it shows of [`Trading`].
+pub(super) fn trading_fields() -> Vec<SettingField> {
     vec![
-        SettingField::new(
-            "gateway_url",
-            "Gateway address",
-            "Where your Client Portal Gateway listens: on this machine, or in a private network. Default: https://127.0.0.1:5000.",
-            SettingKind::Text,
-        ),
         SettingField::new(
             "account",
             "Account id",

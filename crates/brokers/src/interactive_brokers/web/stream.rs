@@ -7,12 +7,11 @@ use atomik_domain::{ClientOrderId, ExecutionReport};
 use atomik_ports::broker::BrokerError;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use reqwest::header::{COOKIE, HeaderValue};
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::gateway::Gateway;
+use super::gateway::{Gateway, StreamPlace};
 use super::look_up::Ledger;
 use super::orders::Standing;
 use super::replies::{OrderRow, StreamMessage, StreamStatus, Trade};
@@ -42,12 +41,8 @@ impl Stream {
     /// those of the last days: they are noted, for the engine asks for what it has open by itself. Of the subscription of
     /// orders it says nothing, and on some gateways never does.
     pub async fn open(gateway: &Gateway, session: &str, ledger: &Ledger) -> Result<Self, BrokerError> {
-        let cookie = HeaderValue::try_from(format!("api={session}"));
-        let mut cookie =
-            cookie.map_err(|_| BrokerError::Unavailable("the session's name is no header".to_owned()))?;
-        cookie.set_sensitive(true);
-        let (url, headers) = (gateway.stream_url()?, [(COOKIE, cookie)]);
-        let socket = if gateway.loopback {
+        let StreamPlace { url, headers, any_certificate } = gateway.stream(session)?;
+        let socket = if any_certificate {
             Socket::connect_loopback(&url, &headers, gateway.policy()).await?
         } else {
             Socket::connect(&url, &headers, gateway.policy()).await?

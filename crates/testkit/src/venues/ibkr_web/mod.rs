@@ -1,12 +1,13 @@
-//! Interactive Brokers' gateway with its Web API, as the official document has it and as its users have recorded it.
+//! Interactive Brokers' gateway with its Web API, or the broker's own servers, as the official document has it and as its users have recorded it.
 //!
 //! - `rest` is the session, contracts, positions and money; `orders` takes orders, asks questions about them, lists them;
-//! - `stream` is `/v1/api/ws`; `words` writes what both say.
+//! - `stream` is `/v1/api/ws`; `words` writes what both say; `oauth` is how the broker's own servers let somebody in.
 //!
 //! As at the broker: nothing about orders is answered before the accounts were asked for, nothing about positions before
 //! the portfolio's; positions are remembered until they are invalidated; the first list of orders is empty and not whole;
 //! a question is no order until it is confirmed; commissions come with the list of trades and not on the stream.
 
+mod oauth;
 mod orders;
 mod rest;
 mod stream;
@@ -18,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use atomik_ports::Clock;
 use atomik_ports::clock::SystemClock;
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -76,6 +78,7 @@ struct State {
     signed_in: bool,
     authenticated: bool,
     competing: bool,
+    session_asked: bool,
     accounts_asked: bool,
     portfolio_asked: bool,
     list_whole: bool,
@@ -100,6 +103,8 @@ struct State {
 struct Shared {
     exchange: Exchange,
     script: Script,
+    /// `None` behind a gateway.
+    oauth: Option<oauth::OAuth>,
     state: Mutex<State>,
     /// How many events of each order were told.
     told: watch::Sender<BTreeMap<u64, usize>>,
@@ -184,15 +189,15 @@ pub fn listings() -> Vec<Listing> {
 impl IbkrWebVenue {
     /// Starts on a free port, held against the official document where it is on this machine.
     pub async fn start() -> Self {
-        Self::start_with(specification()).await
+        Self::start_with(specification(), None).await
     }
 
     /// Starts without a document, for clients of third parties.
     pub async fn start_lenient() -> Self {
-        Self::start_with(None).await
+        Self::start_with(None, None).await
     }
 
-    async fn start_with(spec: Option<Spec>) -> Self {
+    async fn start_with(spec: Option<Spec>, oauth: Option<oauth::OAuth>) -> Self {
         let exchange = Exchange::new(Unique::Ever, Decimal::from(1_000_000), || SystemClock.now().0 / 1_000);
         for listing in listings() {
             let price = if listing.symbol == "ES" { Decimal::from(5_000) } else { Decimal::from(100) };
@@ -204,8 +209,10 @@ impl IbkrWebVenue {
             account: ACCOUNT.to_owned(),
             accounts: vec![ACCOUNT.to_owned()],
             signed_in: true,
-            authenticated: true,
+            // Without a gateway nobody opened a trading session yet.
+            authenticated: oauth.is_none(),
             competing: false,
+            session_asked: false,
             accounts_asked: false,
             portfolio_asked: false,
             list_whole: false,
@@ -225,18 +232,27 @@ impl IbkrWebVenue {
         let shared = Arc::new(Shared {
             exchange,
             script: Script::default(),
+            oauth,
             state: Mutex::new(state),
             told: watch::Sender::default(),
             breaks: watch::Sender::default(),
         });
-        let api = rest::routes().merge(orders::routes()).merge(stream::routes());
-        let router = Router::new().nest("/v1/api", api).with_state(Arc::clone(&shared));
-        Self { shared, server: Server::start(router, spec).await }
+        let api = rest::routes().merge(orders::routes()).merge(stream::routes()).merge(oauth::routes());
+        let guard = from_fn_with_state(Arc::clone(&shared), oauth::guard);
+        let router = Router::new().nest("/v1/api", api.layer(guard)).with_state(Arc::clone(&shared));
+        let server = Server::start(router, spec).await;
+        if let Some(oauth) = &shared.oauth {
+            oauth.listens_at(server.http());
+        }
+        Self { shared, server }
     }
 
     /// What an account is set to, to come here.
     #[must_use]
     pub fn settings(&self) -> Value {
+        if self.shared.oauth.is_some() {
+            return json!({"base_url": format!("{}/v1/api", self.server.http())});
+        }
         json!({"gateway_url": self.server.http()})
     }
 
@@ -355,6 +371,7 @@ pub fn specification() -> Option<Spec> {
 
 /// The operations that clients of this venue use. The document has over a hundred others, and reading them takes a minute.
 const SPOKEN: &[&str] = &[
+    "/oauth/live_session_token",
     "/iserver/auth/status",
     "/iserver/auth/ssodh/init",
     "/tickle",

@@ -123,7 +123,12 @@ async fn place(
             return (StatusCode::TOO_MANY_REQUESTS, Json(json!({"error": "Too many requests"})))
                 .into_response();
         }
-        Some(Fault::TokenExpired) => return StatusCode::UNAUTHORIZED.into_response(),
+        Some(Fault::TokenExpired) => {
+            if let Some(oauth) = &shared.oauth {
+                oauth.expire();
+            }
+            return StatusCode::UNAUTHORIZED.into_response();
+        }
         Some(Fault::Maintenance) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         _ => {}
     }

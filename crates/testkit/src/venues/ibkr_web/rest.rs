@@ -37,6 +37,11 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
 /// Nobody is signed in, or the trading session is not open.
 pub(super) fn closed(shared: &Shared) -> Option<Response> {
     let state = shared.state();
+    if shared.oauth.is_some() && state.signed_in && !state.authenticated {
+        // As users of OAuth have reported: the token is good, and there is nothing behind it.
+        let text = json!({"error": "Bad Request: no bridge", "statusCode": 400});
+        return Some((StatusCode::BAD_REQUEST, Json(text)).into_response());
+    }
     (!state.signed_in || !state.authenticated).then(|| StatusCode::UNAUTHORIZED.into_response())
 }
 
@@ -54,7 +59,9 @@ fn standing(shared: &Shared) -> Value {
 }
 
 async fn status(Extracted(shared): Extracted<Arc<Shared>>) -> Response {
-    signed_out(&shared).unwrap_or_else(|| Json(standing(&shared)).into_response())
+    let asked = shared.state().session_asked;
+    let nothing = (shared.oauth.is_some() && !asked).then(|| closed(&shared)).flatten();
+    nothing.or_else(|| signed_out(&shared)).unwrap_or_else(|| Json(standing(&shared)).into_response())
 }
 
 async fn init(Extracted(shared): Extracted<Arc<Shared>>, Json(body): Json<Value>) -> Response {
@@ -63,6 +70,7 @@ async fn init(Extracted(shared): Extracted<Arc<Shared>>, Json(body): Json<Value>
     }
     {
         let mut state = shared.state();
+        state.session_asked = true;
         if !state.competing || body["compete"] == json!(true) {
             (state.authenticated, state.competing) = (true, false);
             // A new trading session knows nothing of what the last one was asked.
