@@ -12,6 +12,7 @@ mod accounts;
 mod conformance;
 mod keys;
 mod oauth;
+mod pace;
 mod payloads;
 mod questions;
 mod rules;

@@ -38,7 +38,8 @@ const POLICY: WirePolicy = WirePolicy {
 
 /// A fake counts nothing; what is counted of it are its requests.
 pub fn pace() -> Pace {
-    Pace { requests_per_second: 10_000, lists: Duration::from_millis(5), ..Pace::default() }
+    let brief = Duration::from_millis(5);
+    Pace { requests_per_second: 10_000, lists: brief, holdings: brief, ..Pace::default() }
 }
 
 fn clock_at(now: &str) -> Arc<FixedClock> {

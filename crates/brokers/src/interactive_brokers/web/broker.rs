@@ -228,7 +228,7 @@ impl Broker for WebBroker {
 
     async fn positions(&self) -> Result<Vec<VenuePosition>, BrokerError> {
         let mut positions = Vec::new();
-        for row in self.portfolio.holdings().await?.into_iter().filter(|row| !row.position.is_zero()) {
+        for row in self.portfolio.holdings().await?.iter().filter(|row| !row.position.is_zero()) {
             // Options, bonds and the like are not traded here, and their names may be no symbols.
             let Ok(contract) = self.contracts.by_id(row.conid).await else {
                 tracing::debug!(conid = row.conid, "a position that is not shown");

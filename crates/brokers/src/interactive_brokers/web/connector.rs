@@ -149,7 +149,7 @@ pub(super) async fn open(
             tracing::info!(reason, "a connection to Interactive Brokers ended");
         }
     });
-    let portfolio = Arc::new(Portfolio::new(Arc::clone(&gateway), id.clone()));
+    let portfolio = Arc::new(Portfolio::new(Arc::clone(&gateway), id.clone(), pace));
     let capabilities = capabilities(gateway.renews());
     Ok(Arc::new(WebBroker {
         contracts: Contracts::new(

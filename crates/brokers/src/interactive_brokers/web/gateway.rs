@@ -33,6 +33,8 @@ pub struct Pace {
     pub requests_per_second: u32,
     /// The time between two lists of orders, or of trades.
     pub lists: Duration,
+    /// The time between two lists of positions.
+    pub holdings: Duration,
     /// The time between two signs of life.
     pub tickle: Duration,
     /// How long before its end a live session token is followed by another. Without a gateway only, as the next.
@@ -46,6 +48,7 @@ impl Default for Pace {
         Self {
             requests_per_second: 5,
             lists: Duration::from_secs(5),
+            holdings: Duration::from_secs(1),
             tickle: Duration::from_secs(55),
             renew_before: Duration::from_secs(30 * 60),
             shortest_token: Duration::from_secs(60),
@@ -57,7 +60,7 @@ impl Pace {
     /// The pace without a gateway: the broker lets fifty requests of a user through in a second.
     #[must_use]
     pub fn without_gateway() -> Self {
-        Self { requests_per_second: 20, ..Self::default() }
+        Self { requests_per_second: 20, holdings: Duration::from_millis(250), ..Self::default() }
     }
 }
 
@@ -85,6 +88,8 @@ pub(super) struct Gateway {
     base: Endpoint,
     door: Door,
     budget: Budget,
+    /// What questions may use of it: there is always room for an order.
+    questions: Budget,
     /// Told when the broker says that the session is over.
     pub lost: Notify,
 }
@@ -111,8 +116,10 @@ impl Gateway {
     }
 
     fn behind(door: Door, base: Endpoint, wire: Wire, pace: &Pace) -> Self {
-        let budget = Budget::new(pace.requests_per_second, Duration::from_secs(1));
-        Self { wire, base, door, budget, lost: Notify::new() }
+        let second = Duration::from_secs(1);
+        let budget = Budget::new(pace.requests_per_second, second);
+        let questions = Budget::new(pace.requests_per_second.saturating_sub(1).max(1), second);
+        Self { wire, base, door, budget, questions, lost: Notify::new() }
     }
 
     pub const fn policy(&self) -> &WirePolicy {
@@ -237,10 +244,14 @@ impl Gateway {
         answer.json().map_err(BrokerError::Unavailable)
     }
 
-    /// Waits for this request's turn.
+    /// Waits for a question's turn.
     pub async fn turn(&self) -> Result<(), BrokerError> {
+        self.room(|| self.questions.take().and_then(|()| self.budget.take())).await
+    }
+
+    async fn room(&self, take: impl Fn() -> Result<(), Duration>) -> Result<(), BrokerError> {
         let patience = Instant::now() + MAX_WAIT;
-        while let Err(wait) = self.budget.take() {
+        while let Err(wait) = take() {
             if Instant::now() + wait > patience {
                 let text = format!("the broker's rate limit is used up for {} s", wait.as_secs().max(1));
                 return Err(BrokerError::Unavailable(text));
@@ -272,7 +283,7 @@ impl Gateway {
 
     /// Sends a cancel.
     pub async fn send_cancel(&self, route: &str, request: Request) -> Result<Answer, String> {
-        self.turn().await.map_err(|error| error.to_string())?;
+        self.room(|| self.budget.take()).await.map_err(|error| error.to_string())?;
         let answer = match self.send(route, request).await.map_err(|error| error.to_string())? {
             Sent::Answered(answer) => answer,
             Sent::NotSent(reason) | Sent::Unknown(reason) => return Err(reason),

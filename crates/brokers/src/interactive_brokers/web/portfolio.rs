@@ -5,8 +5,9 @@ use std::sync::Arc;
 use atomik_domain::Amount;
 use atomik_ports::broker::{Balance, BrokerError};
 use serde_json::Value;
+use tokio::time::Instant;
 
-use super::gateway::Gateway;
+use super::gateway::{Gateway, Pace, Paced};
 use super::replies::{PositionRow, Summary};
 
 /// How many positions a page has at most.
@@ -18,15 +19,21 @@ const MAX_PAGES: usize = 50;
 pub(super) struct Portfolio {
     gateway: Arc<Gateway>,
     account: String,
+    held: Paced<Vec<PositionRow>>,
 }
 
 impl Portfolio {
-    pub const fn new(gateway: Arc<Gateway>, account: String) -> Self {
-        Self { gateway, account }
+    pub fn new(gateway: Arc<Gateway>, account: String, pace: &Pace) -> Self {
+        Self { gateway, account, held: Paced::new(pace.holdings) }
     }
 
-    /// All positions, fresh: the broker is told to forget what it remembers first.
-    pub async fn holdings(&self) -> Result<Vec<PositionRow>, BrokerError> {
+    /// All positions, asked for after this call: whoever asks at the same time is answered together.
+    pub async fn holdings(&self) -> Result<Arc<Vec<PositionRow>>, BrokerError> {
+        self.held.since(Instant::now(), async || self.fetch().await).await
+    }
+
+    /// The broker is told to forget what it remembers first.
+    async fn fetch(&self) -> Result<Vec<PositionRow>, BrokerError> {
         let path = format!("/portfolio/{}/positions/invalidate", self.account);
         let _: Value = self.gateway.post("POST /portfolio/positions/invalidate", &path, None).await?;
         let mut all = Vec::new();
