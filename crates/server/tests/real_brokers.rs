@@ -5,10 +5,10 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use atomik_ports::{Clock, SystemClock};
+use atomik_ports::{Clock, Credentials, SystemClock};
 use atomik_testkit::venues::alpaca::{self, AlpacaVenue};
 use atomik_testkit::venues::binance::{FakeBinance, FakeMarket, FakeSetup};
 use atomik_testkit::venues::exchange::Exchange;
@@ -18,6 +18,7 @@ use atomik_testkit::venues::tradovate::{self, FakeTradovate};
 use atomik_testkit::venues::tws::Tws;
 use common::{PATIENCE, Quickstart, Server, body_of, decimal, quickstart, status_of};
 use rust_decimal::Decimal;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -274,20 +275,33 @@ async fn tradovate() {
     tokio::task::block_in_place(|| goes_through(&venue));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn interactive_brokers_by_the_web() {
-    let fake = IbkrWebVenue::start().await;
+async fn interactive_brokers_at(fake: IbkrWebVenue) {
+    let given = if fake.is_oauth() { fake.credentials(&[]) } else { Credentials::default() };
+    let credentials: BTreeMap<_, _> =
+        given.iter().map(|(name, secret)| (name, secret.expose_secret())).collect();
+    let mut settings = fake.settings();
+    settings["connection"] = json!(if fake.is_oauth() { "oauth" } else { "web" });
     let venue = Venue {
         exchange: fake.exchange(),
         plan: &|fault| fake.plan(fault),
         account: json!({"broker": "interactive_brokers", "environment": "paper", "label": "fake",
-            "credentials": {}, "settings": fake.settings()}),
+            "credentials": credentials, "settings": settings}),
         symbol: "AAPL",
         listed: "265598",
         lot: Decimal::ONE,
     };
     tokio::task::block_in_place(|| goes_through(&venue));
     fake.assert_clean();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn interactive_brokers_by_a_gateway() {
+    interactive_brokers_at(IbkrWebVenue::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn interactive_brokers_by_oauth() {
+    interactive_brokers_at(IbkrWebVenue::start_oauth().await).await;
 }
 
 fn now_ms() -> i64 {
