@@ -10,6 +10,7 @@
 
 mod accounts;
 mod conformance;
+mod ends;
 mod keys;
 mod oauth;
 mod pace;

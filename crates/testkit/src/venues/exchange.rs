@@ -260,6 +260,12 @@ impl Exchange {
         })
     }
 
+    /// Rejects an order that was taken.
+    pub fn reject(&self, id: u64, reason: &str) {
+        let now = (self.clock)();
+        self.act(|state| state.end(id, OrderStatus::Rejected, reason, now));
+    }
+
     /// Moves a price, and lets what rests meet it.
     ///
     /// # Panics

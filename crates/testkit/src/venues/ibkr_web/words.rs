@@ -33,6 +33,7 @@ pub(super) fn status(shared: &Shared, order: &VenueOrder) -> &'static str {
     match order.status {
         OrderStatus::Filled => "Filled",
         OrderStatus::Canceled | OrderStatus::Expired => "Cancelled",
+        OrderStatus::Rejected => "Inactive",
         OrderStatus::Working if order.asked.stop_price.is_some() && !order.triggered => "PreSubmitted",
         _ => "Submitted",
     }
@@ -75,6 +76,9 @@ pub(super) fn live_order(shared: &Shared, order: &VenueOrder, listing: &Listing)
     });
     if !order.asked.client_order_id.is_empty() {
         row["order_ref"] = json!(order.asked.client_order_id);
+    }
+    if let (OrderStatus::Rejected, Some(reason)) = (order.status, &order.reason) {
+        row["order_cancellation_by_system_reason"] = json!(reason);
     }
     if let Some(price) = order.avg_price() {
         row["avgPrice"] = json!(price.normalize().to_string());
