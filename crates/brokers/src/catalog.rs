@@ -6,10 +6,6 @@ use std::sync::Arc;
 use atomik_domain::BrokerId;
 use atomik_ports::{BrokerConnector, Clock};
 
-use crate::alpaca::AlpacaConnector;
-use crate::binance::BinanceConnector;
-use crate::interactive_brokers::InteractiveBrokersConnector;
-use crate::tradovate::TradovateConnector;
 use crate::wire::{UrlRules, WirePolicy};
 
 /// What connectors are made of.
@@ -28,11 +24,11 @@ pub struct VenueParts {
 pub fn venues(parts: &VenueParts) -> BTreeMap<BrokerId, Arc<dyn BrokerConnector>> {
     let VenueParts { clock, urls, policy } = parts;
     let clock = || Arc::clone(clock);
-    let connectors: [Arc<dyn BrokerConnector>; 4] = [
-        Arc::new(AlpacaConnector::new(clock(), *urls, *policy)),
-        Arc::new(BinanceConnector::new(clock(), *urls, *policy)),
-        Arc::new(InteractiveBrokersConnector::new(clock(), *urls, *policy)),
-        Arc::new(TradovateConnector::new(clock(), *urls, *policy)),
+    let connectors: Vec<Arc<dyn BrokerConnector>> = vec![
+        Arc::new(crate::alpaca::AlpacaConnector::new(clock(), *urls, *policy)),
+        Arc::new(crate::binance::BinanceConnector::new(clock(), *urls, *policy)),
+        Arc::new(crate::interactive_brokers::InteractiveBrokersConnector::new(clock(), *urls, *policy)),
+        Arc::new(crate::tradovate::TradovateConnector::new(clock(), *urls, *policy)),
     ];
     connectors.into_iter().map(|connector| (connector.description().broker, connector)).collect()
 }

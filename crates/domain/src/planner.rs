@@ -20,6 +20,8 @@ pub struct Situation {
     pub behavior: Behavior,
     /// The strategy's position, from its own fills.
     pub net_qty: SignedQty,
+    /// What venues kept of that position as fees in kind. It counts towards the limit: nobody wants to buy it back.
+    pub kept: Qty,
     /// What the strategy's working orders may still do.
     pub working: Working,
     /// The most that the broker can still explain of this position; `None` where the broker has not been asked.
@@ -121,7 +123,8 @@ const fn adding_side(held: PositionSide) -> Side {
 /// An entry of the configured quantity, cut to the room left below the limit.
 fn enter(situation: &Situation, side: Side) -> Decision {
     let behavior = &situation.behavior;
-    let room = behavior.max_position.less(situation.net_qty.abs()).less(situation.working.entries);
+    let held = situation.net_qty.abs() + situation.kept;
+    let room = behavior.max_position.less(held).less(situation.working.entries);
     if room.is_zero() {
         return Decision::Skip(Code::PositionLimit);
     }

@@ -45,6 +45,8 @@ pub struct Position {
     pub realized_profit: Amount,
     /// Commission paid.
     pub commission: Amount,
+    /// What venues have kept of what is held as fees in kind: it was bought, and is not there to be sold.
+    pub fee_qty: Qty,
 }
 
 impl Position {
@@ -70,12 +72,19 @@ impl Position {
         let closed = qty.at_most(self.net_qty.abs());
         let points = if self.net_qty.is_long() { price - self.avg_price } else { self.avg_price - price };
         let profit = instrument.value_of(points, closed);
-        let avg_price = match PositionSide::of(net_qty) {
-            PositionSide::Flat => Price::ZERO,
-            now if now == self.side() => self.avg_price,
-            _ => price,
+        let (avg_price, fee_qty) = match PositionSide::of(net_qty) {
+            PositionSide::Flat => (Price::ZERO, Qty::ZERO),
+            now if now == self.side() => (self.avg_price, self.fees_of(net_qty)),
+            _ => (price, Qty::ZERO),
         };
-        (Self { net_qty, avg_price, realized_profit: self.realized_profit + profit, ..*self }, profit)
+        let realized_profit = self.realized_profit + profit;
+        (Self { net_qty, avg_price, realized_profit, fee_qty, ..*self }, profit)
+    }
+
+    /// What was kept of the part of the position that is left.
+    fn fees_of(&self, left: SignedQty) -> Qty {
+        let share = self.fee_qty.0.saturating_mul(left.abs().0).checked_div(self.net_qty.abs().0);
+        Qty(share.unwrap_or_default().round_dp(12))
     }
 
     /// The position after what a trade cost: money, and what the venue kept of the goods themselves. That shortens a long
@@ -84,8 +93,11 @@ impl Position {
     pub fn charged(&self, commission: Amount, fee_qty: Qty) -> Self {
         let kept = if self.net_qty.is_long() { fee_qty.at_most(self.net_qty.abs()) } else { Qty::ZERO };
         let net_qty = self.net_qty - SignedQty(kept.0);
-        let avg_price = if net_qty.is_zero() { Price::ZERO } else { self.avg_price };
-        Self { net_qty, avg_price, commission: self.commission + commission, ..*self }
+        let commission = self.commission + commission;
+        if net_qty.is_zero() {
+            return Self { net_qty, avg_price: Price::ZERO, commission, fee_qty: Qty::ZERO, ..*self };
+        }
+        Self { net_qty, commission, fee_qty: self.fee_qty + kept, ..*self }
     }
 
     /// The position set to what a venue holds: nothing is won or lost by that, and what was opened elsewhere counts from the
@@ -93,7 +105,7 @@ impl Position {
     #[must_use]
     pub fn adopted(&self, net_qty: SignedQty, avg_price: Price) -> Self {
         let avg_price = if net_qty.is_zero() { Price::ZERO } else { avg_price };
-        Self { net_qty, avg_price, ..*self }
+        Self { net_qty, avg_price, fee_qty: Qty::ZERO, ..*self }
     }
 
     /// The profit that closing everything at `price` would lock in.
@@ -211,6 +223,25 @@ mod tests {
         assert_eq!(charged.net_qty, SignedQty(left.parse().unwrap()));
         assert_eq!(charged.avg_price.to_string(), avg_price);
         assert_eq!((charged.commission, charged.realized_profit), (Amount(Decimal::from(25)), Amount::ZERO));
+    }
+
+    #[test]
+    fn what_was_kept_is_remembered_as_long_as_what_it_was_kept_of_is_held() {
+        let (bought, _) = traded(1, &[(2, 100)]);
+        let quarter = Qty(Decimal::new(25, 2));
+        let charged = bought.charged(Amount::ZERO, quarter).charged(Amount::ZERO, quarter);
+        assert_eq!(
+            (charged.net_qty.to_string(), charged.fee_qty.to_string()),
+            ("1.5".to_owned(), "0.5".to_owned())
+        );
+        let sell = |qty: i64| {
+            charged.after_trade(&instrument(1), Side::Sell, Qty(Decimal::new(qty, 2)), Price::ZERO).0
+        };
+        assert_eq!(sell(75).fee_qty, quarter, "half of it is left");
+        assert_eq!(sell(150).fee_qty, Qty::ZERO);
+        assert_eq!(sell(200).fee_qty, Qty::ZERO, "a flip opens anew");
+        let adopted = charged.adopted(SignedQty(Decimal::ONE), Price::ZERO);
+        assert_eq!(adopted.fee_qty, Qty::ZERO, "what a person says counts");
     }
 
     #[test]

@@ -128,6 +128,7 @@ impl LotStep {
                 max_signal_age_s: DEFAULT_MAX_SIGNAL_AGE_S,
             },
             net_qty: SignedQty(self.decimal(lots.net)),
+            kept: Qty::ZERO,
             working: Working { entries: self.qty(lots.entries_working), exits: self.qty(lots.exits_working) },
             explained: lots.explained.map(|lots| self.qty(lots)),
             lot_size: self.qty(1),

@@ -96,6 +96,7 @@ impl Case {
                 max_signal_age_s: DEFAULT_MAX_SIGNAL_AGE_S,
             },
             net_qty: signed(net_qty),
+            kept: Qty::ZERO,
             working: Working::default(),
             explained: None,
             lot_size: qty("1"),
@@ -385,6 +386,23 @@ fn entries_stay_below_the_limit_in_whole_lots(
         net_qty: signed(held),
         working: Working { entries: qty(working_entries), exits: Qty::ZERO },
         lot_size: qty(lot),
+        ..base
+    };
+    assert_eq!(decide(&situation), expected);
+}
+
+#[rstest]
+#[case::the_limit_is_reached("0.1", Decision::Skip(Code::PositionLimit))]
+#[case::there_is_room("0.2", Decision::Enter { side: Side::Buy, qty: qty("0.1") })]
+#[case::there_is_some("0.15", Decision::Enter { side: Side::Buy, qty: qty("0.05") })]
+fn what_was_kept_as_a_fee_is_not_bought_back(#[case] max_position: &str, #[case] expected: Decision) {
+    let case = Case::all().into_iter().find(|case| case.held == Flat && case.action == Action::Buy).unwrap();
+    let base = case.situation();
+    let situation = Situation {
+        behavior: Behavior { quantity: qty("0.1"), max_position: qty(max_position), ..base.behavior },
+        net_qty: signed("0.0999"),
+        kept: qty("0.0001"),
+        lot_size: qty("0.00001"),
         ..base
     };
     assert_eq!(decide(&situation), expected);

@@ -1,14 +1,14 @@
 //! Broker accounts: one connection each, kept up, and the way from its reports to the lanes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use atomik_domain::{BrokerAccount, BrokerAccountId, ClientOrderId, ExecutionReport, Symbol, UserId};
+use atomik_domain::{BrokerAccount, BrokerAccountId, ClientOrderId, ExecutionReport, UserId};
 use atomik_ports::Broker;
 use atomik_ports::broker::BrokerError;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::engine::{AccountState, AccountStatus};
@@ -26,6 +26,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 const REFUSED_PAUSE: Duration = Duration::from_secs(900);
 /// A connection that ends sooner than this was none: the next attempt waits as after a failed one.
 const LASTING: Duration = Duration::from_secs(10);
+/// How long an account may take to say what it holds.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many reports of one account may wait.
 const REPORTS: usize = 1_024;
 /// How many ended orders' reports still find their lane.
@@ -290,7 +292,8 @@ async fn pump(
 ) -> bool {
     let mut compare = tokio::time::interval(work.settings.reconcile_interval);
     compare.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut look: Option<JoinHandle<()>> = None;
+    // Ends with the connection.
+    let mut look = JoinSet::new();
     loop {
         tokio::select! {
             report = reports.recv() => match report {
@@ -306,10 +309,9 @@ async fn pump(
                 }
                 // A lane that has no room for it is busy, and is asked the next time.
                 let _ = lanes.tell(link.id, || Event::CompareBooks);
-                if let Some(broker) = link.broker()
-                    && look.as_ref().is_none_or(JoinHandle::is_finished)
-                {
-                    look = Some(tokio::spawn(open_where_held(Arc::clone(lanes), link.id, broker)));
+                while look.try_join_next().is_some() {}
+                if let (Some(broker), true) = (link.broker(), look.is_empty()) {
+                    look.spawn(open_where_held(Arc::clone(lanes), link.id, broker));
                 }
             }
             changed = settings.changed() => return changed.is_err(),
@@ -318,27 +320,25 @@ async fn pump(
     }
 }
 
-/// Lanes compare books, and a strategy without a signal so far has none: where the account holds something that may be its
-/// symbol, one is opened.
+/// Lanes compare books, and a strategy without a signal so far has none: one is opened where the account holds its symbol,
+/// and for all of them where it holds something that none of them names. Venues have other names than those that were asked
+/// for: the contract that a root (`ES`, `ES1!`) stands for, `BTC/USD` for `BTCUSD`. A lane that finds its books equal rests.
 async fn open_where_held(lanes: Arc<Lanes>, account: BrokerAccountId, broker: Arc<dyn Broker>) {
     // Whoever could not be asked is asked at the next comparison.
-    let Ok(positions) = broker.positions().await else { return };
-    let held: Vec<_> = positions.into_iter().filter(|held| !held.net_qty.is_zero()).collect();
-    for strategy in lanes.work().registry.strategies_on(account) {
-        if strategy.active && held.iter().any(|held| may_be(&held.symbol, &strategy.symbol)) {
-            lanes.open_for(&strategy);
+    let Ok(Ok(positions)) = tokio::time::timeout(LOOK_TIMEOUT, broker.positions()).await else { return };
+    let held: BTreeSet<_> = positions
+        .into_iter()
+        .filter(|position| !position.net_qty.is_zero())
+        .map(|position| position.symbol)
+        .collect();
+    let strategies = lanes.work().registry.strategies_on(account);
+    let named: BTreeSet<_> = strategies.iter().map(|strategy| &strategy.symbol).collect();
+    let any_other_name = held.iter().any(|symbol| !named.contains(symbol));
+    for strategy in strategies.iter().filter(|strategy| strategy.active) {
+        if any_other_name || held.contains(&strategy.symbol) {
+            lanes.open_for(strategy);
         }
     }
-}
-
-/// Whether what a venue calls `held` may be what a strategy trades: venues list the contract that a root (`ES`, `ES1!`)
-/// stands for. A lane that is opened for nothing finds its books equal and rests.
-fn may_be(held: &Symbol, traded: &Symbol) -> bool {
-    let traded = traded.as_str();
-    let name = traded.rsplit_once(':').map_or(traded, |(_, name)| name);
-    let root =
-        name.strip_suffix('!').map_or(name, |root| root.trim_end_matches(|c: char| c.is_ascii_digit()));
-    held.as_str().starts_with(root)
 }
 
 fn set_state(work: &Work, link: &Link, state: AccountState, detail: Option<String>) {

@@ -124,6 +124,7 @@ async fn explain_one(
         intention: alert.intention,
         behavior: strategy.behavior,
         net_qty: position.net_qty,
+        kept: position.fee_qty,
         working,
         explained,
         lot_size,
@@ -152,10 +153,9 @@ async fn explain_one(
             unknown_order_open: unproven,
         };
         let request = trial_order(&key.symbol, side, qty, word != "enter", work.installation);
-        let denial = Gate::new(work.settings.max_orders_per_minute).approve(request, &circumstances).err();
-        if let Some(denial) = denial {
-            word = "deny";
-            code = Some(denial.code);
+        let gate = Gate::new(work.settings.max_orders_per_minute);
+        if let Err(denial) = gate.approve(request, &circumstances) {
+            (word, code) = ("deny", Some(denial.code));
             sentence = format!("{} would be denied: {}", strategy.name, denial.detail);
         }
     }

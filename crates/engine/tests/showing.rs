@@ -236,12 +236,22 @@ async fn what_is_held_of_a_strategys_symbol_is_noticed_without_a_signal() {
 }
 
 #[tokio::test]
-async fn a_contract_that_a_root_stands_for_is_noticed_too() {
+async fn a_name_that_no_strategy_has_may_be_any_of_theirs() {
+    let (house, venue) = house().await;
+    trade_too(&house, "BTCUSD").await;
+    held_by_hand(&venue, "BTC/USD", 3);
+    pass(&house, 31).await;
+    until("each is looked at", async || house.engine.depths().lanes == 2).await;
+}
+
+#[tokio::test]
+async fn a_strategys_own_name_is_that_strategys_alone() {
     let (house, venue) = house().await;
     trade_too(&house, "NQ").await;
-    held_by_hand(&venue, "ESZ6", 3);
+    held_by_hand(&venue, "ES", 3);
     pass(&house, 31).await;
-    until("the symbol is looked at", async || house.engine.depths().lanes == 1).await;
+    until("it is looked at", async || house.engine.depths().lanes > 0).await;
+    assert_eq!(house.engine.depths().lanes, 1);
 }
 
 #[tokio::test]

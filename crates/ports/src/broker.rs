@@ -184,7 +184,7 @@ pub struct RateLimit {
 pub enum ClientIdUniqueness {
     /// For good: an order may be sent again with the same id.
     Forever,
-    /// For so long after the first: an order may be sent again within half of that.
+    /// For so long after the first: an order must never be sent again.
     For(Duration),
     /// Only while the first is open: an order must never be sent again.
     AmongOpenOrders,

@@ -40,6 +40,7 @@ pub fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
             intention: alert.intention,
             behavior: strategy.behavior,
             net_qty,
+            kept: Qty::ZERO,
             working: Working::default(),
             explained: None,
             lot_size,

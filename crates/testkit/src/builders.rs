@@ -273,6 +273,7 @@ pub fn position(tenant: &Tenant, net_qty: i64) -> PositionRecord {
             avg_price: Price(hundredths(500_050)),
             realized_profit: Amount(hundredths(-1_250)),
             commission: Amount(hundredths(250)),
+            fee_qty: Qty(hundredths(2)),
         },
         updated_at: START,
     }

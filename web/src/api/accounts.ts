@@ -12,7 +12,7 @@ export const accountsQuery = queryOptions({
 export const accountQuery = (id: number) =>
   queryOptions({
     queryKey: ['accounts', id],
-    // Books are compared without an event, and begin to differ without one.
+    // Books are compared again and again without an event.
     refetchInterval: 5_000,
     queryFn: () => got(api.GET('/api/v1/broker-accounts/{id}', { params: { path: { id } } })),
   });

@@ -121,6 +121,9 @@ pub struct Trade {
     pub commission_asset: String,
     /// When.
     pub time: i64,
+    /// Whether it bought, on spot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_buyer: Option<bool>,
 }
 
 /// A conditional futures order.
@@ -344,6 +347,9 @@ pub struct SpotExecution {
     /// Where it trades.
     #[serde(rename = "s")]
     pub symbol: String,
+    /// `BUY` or `SELL`.
+    #[serde(rename = "S")]
+    pub side: String,
     /// The client's name for it; after a cancel, the cancel's own.
     #[serde(rename = "c")]
     pub client_order_id: String,

@@ -37,19 +37,30 @@ pub fn algo_status_of(word: &str) -> Option<OrderStatus> {
 
 /// What an execution cost: its worth in the currency that the symbol is quoted in, and how much of the traded coin it took.
 ///
-/// A commission in the traded coin is valued at the execution's own price; one in a third coin (BNB) cannot be told exactly,
-/// and is zero.
+/// `buys` tells which way it went on spot, where a commission in the traded coin comes out of what is held; `None` on futures,
+/// where every commission comes out of the wallet. A commission in the traded coin is valued at the execution's own price;
+/// one in a third coin (BNB) cannot be told exactly, and is zero.
 #[must_use]
-pub fn commission(symbol: &str, price: Decimal, paid: Decimal, asset: &str) -> (Amount, Qty) {
-    let pair = symbol.split('_').next().unwrap_or(symbol);
+pub fn commission(
+    symbol: &str,
+    price: Decimal,
+    paid: Decimal,
+    asset: &str,
+    buys: Option<bool>,
+) -> (Amount, Qty) {
     if paid.is_zero() || asset.is_empty() {
-        (Amount::ZERO, Qty::ZERO)
-    } else if pair.ends_with(asset) {
-        (Amount(paid), Qty::ZERO)
-    } else if pair.starts_with(asset) {
-        (Amount(paid.saturating_mul(price)), Qty(paid))
-    } else {
-        (Amount::ZERO, Qty::ZERO)
+        return (Amount::ZERO, Qty::ZERO);
+    }
+    let pair = symbol.split('_').next().unwrap_or(symbol);
+    // One name may begin a pair and end it (T in TUSDT): what is bought pays for buying, and what it brings for selling.
+    let in_base = pair.starts_with(asset) && (buys == Some(true) || !pair.ends_with(asset));
+    match (in_base, pair.ends_with(asset)) {
+        (true, _) => {
+            let kept = if buys.is_some() { Qty(paid) } else { Qty::ZERO };
+            (Amount(paid.saturating_mul(price)), kept)
+        }
+        (false, true) => (Amount(paid), Qty::ZERO),
+        (false, false) => (Amount::ZERO, Qty::ZERO),
     }
 }
 
@@ -87,12 +98,15 @@ fn execution(
 /// An execution of a list.
 #[must_use]
 pub fn of_trade(trade: &Trade) -> Execution {
-    let paid = commission(&trade.symbol, trade.price.0, trade.commission.0, &trade.commission_asset);
+    let (price, paid, asset) = (trade.price.0, trade.commission.0, &trade.commission_asset);
+    let paid = commission(&trade.symbol, price, paid, asset, trade.is_buyer);
     execution(&trade.symbol, trade.id, trade.qty.0, trade.price.0, paid, trade.time)
 }
 
-fn of_fill(symbol: &str, fill: &OrderFill, time: i64) -> Execution {
-    let paid = commission(symbol, fill.price.0, fill.commission.0, &fill.commission_asset);
+/// Only spot tells executions with the answer to an order.
+fn of_fill(order: &Order, fill: &OrderFill, time: i64) -> Execution {
+    let (symbol, buys) = (&order.symbol, Some(order.side == "BUY"));
+    let paid = commission(symbol, fill.price.0, fill.commission.0, &fill.commission_asset, buys);
     execution(symbol, fill.trade_id, fill.qty.0, fill.price.0, paid, time)
 }
 
@@ -103,7 +117,7 @@ fn of_fill(symbol: &str, fill: &OrderFill, time: i64) -> Execution {
 pub fn of_order(id: ClientOrderId, order: &Order) -> Result<ExecutionReport, String> {
     let time = order.transact_time.or(order.update_time).or(order.time).unwrap_or_default();
     let fills = order.fills.as_deref().unwrap_or_default();
-    let executions = fills.iter().map(|fill| of_fill(&order.symbol, fill, time)).collect();
+    let executions = fills.iter().map(|fill| of_fill(order, fill, time)).collect();
     of_order_with(id, order, executions)
 }
 
@@ -183,7 +197,8 @@ pub fn of_spot_event(event: &SpotExecution) -> Option<ExecutionReport> {
     let reason = Some(&event.reject_reason).filter(|reason| *reason != "NONE").cloned();
     let asset = event.commission_asset.as_deref().unwrap_or_default();
     let trade = (event.execution_type == "TRADE" && event.trade_id >= 0).then(|| {
-        let paid = commission(&event.symbol, event.last_price.0, event.commission.0, asset);
+        let buys = Some(event.side == "BUY");
+        let paid = commission(&event.symbol, event.last_price.0, event.commission.0, asset, buys);
         execution(&event.symbol, event.trade_id, event.last_qty.0, event.last_price.0, paid, event.time)
     });
     Some(event_report(named.parse().ok()?, event.order_id, &event.status, event.filled_qty.0, trade, reason))
@@ -196,7 +211,7 @@ pub fn of_futures_event(id: ClientOrderId, event: &FuturesExecution) -> Executio
     let trades = matches!(event.execution_type.as_str(), "TRADE" | "CALCULATED") && event.trade_id > 0;
     let trade = trades.then(|| {
         let paid = event.commission.unwrap_or_default().0;
-        let paid = commission(&event.symbol, event.last_price.0, paid, asset);
+        let paid = commission(&event.symbol, event.last_price.0, paid, asset, None);
         execution(&event.symbol, event.trade_id, event.last_qty.0, event.last_price.0, paid, event.time)
     });
     event_report(id, event.order_id, &event.status, event.filled_qty.0, trade, None)

@@ -182,6 +182,7 @@ impl Reader {
                 avg_price: Price(parsed(row, "avg_price")?),
                 realized_profit: Amount(parsed(row, "realized_profit")?),
                 commission: Amount(parsed(row, "commission")?),
+                fee_qty: Qty::ZERO,
             };
             let anchor_at: Option<i64> = row.try_get("anchor_at")?;
             let anchor = match (parsed_option(row, "anchor_price")?, anchor_at) {

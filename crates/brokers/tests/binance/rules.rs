@@ -191,18 +191,23 @@ fn a_refusal_proves_what_the_documents_say(#[case] status: u16, #[case] code: i6
 }
 
 #[rstest]
-#[case("BTCUSDT", "USDT", "2.5", "0")]
-#[case("BTCUSDT", "BTC", "250", "2.5")]
-#[case("BTCUSDT", "BNB", "0", "0")]
-#[case("BNBBTC", "BNB", "250", "2.5")]
-#[case("BTCUSDT_260327", "USDT", "2.5", "0")]
+#[case::quoted("BTCUSDT", "USDT", Some(true), "2.5", "0")]
+#[case::bought("BTCUSDT", "BTC", Some(true), "250", "2.5")]
+#[case::a_third_coin("BTCUSDT", "BNB", Some(true), "0", "0")]
+#[case::the_fee_coin_itself("BNBBTC", "BNB", Some(true), "250", "2.5")]
+#[case::the_fee_coin_sold("BNBUSDT", "BNB", Some(false), "250", "2.5")]
+#[case::one_name_within_another("TUSDT", "T", Some(true), "250", "2.5")]
+#[case::and_the_other_way("EURIEUR", "EUR", Some(false), "2.5", "0")]
+#[case::futures("BTCUSDT_260327", "USDT", None, "2.5", "0")]
+#[case::futures_take_nothing_of_a_position("BNBUSDT", "BNB", None, "250", "0")]
 fn a_commission_is_told_in_the_quoted_currency_and_in_kind(
     #[case] symbol: &str,
     #[case] asset: &str,
+    #[case] buys: Option<bool>,
     #[case] told: &str,
     #[case] kept: &str,
 ) {
-    let paid = commission(symbol, decimal("100"), decimal("2.5"), asset);
+    let paid = commission(symbol, decimal("100"), decimal("2.5"), asset, buys);
     assert_eq!(paid, (Amount(decimal(told)), Qty(decimal(kept))));
 }
 

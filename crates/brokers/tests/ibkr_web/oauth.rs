@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use atomik_brokers::interactive_brokers::web::Pace;
-use atomik_domain::{Environment, OrderStatus, Qty, Side, UnixMicros};
+use atomik_domain::{Environment, OrderRequest, OrderStatus, Qty, Side, UnixMicros};
 use atomik_ports::broker::{BrokerError, LookUp, SubmitOutcome};
 use atomik_ports::{Broker, BrokerConnector, Clock, Credentials, SystemClock};
 use atomik_testkit::broker_suite::{approved, market_order, settled};
@@ -174,6 +174,16 @@ async fn every_request_is_signed_once_and_in_order() {
     setup.broker.positions().await.unwrap();
     setup.broker.instrument(&symbol("BRK.B")).await.unwrap();
     let received = setup.venue.received();
+    let secret_fields =
+        ["access_token", "access_token_secret", "signature_key", "encryption_key", "dh_parameters"];
+    let secrets = secret_fields.map(|name| setup.venue.key(name));
+    for one in &received {
+        let plain_headers = one.headers.iter().filter(|(name, _)| name != "authorization");
+        let path = Some(&one.path_and_query).filter(|path| !path.starts_with("/v1/api/ws"));
+        let texts = plain_headers.map(|(_, value)| value).chain(path);
+        let text: String = texts.map(String::as_str).chain(std::str::from_utf8(&one.body).ok()).collect();
+        assert!(!secrets.iter().any(|secret| text.contains(secret.as_str())), "{}", one.path_and_query);
+    }
     let paths: Vec<_> = received.iter().map(|one| one.path_and_query.trim_start_matches("/v1/api")).collect();
     assert_eq!(
         &paths[..6],
@@ -200,6 +210,17 @@ async fn buys_one(setup: &Setup) -> SubmitOutcome {
     setup.broker.submit(approved(request)).await
 }
 
+/// What becomes of an order that is tried again as long as there is nothing to sign it with.
+async fn once_signed(broker: &Arc<dyn Broker>, request: &OrderRequest) -> SubmitOutcome {
+    for _ in 0..400 {
+        match broker.submit(approved(request.clone())).await {
+            SubmitOutcome::NotSent { .. } => tokio::time::sleep(Duration::from_millis(10)).await,
+            outcome => return outcome,
+        }
+    }
+    panic!("it never left")
+}
+
 /// Comes to pass within a while.
 async fn soon(what: &str, check: impl Fn() -> bool) {
     for _ in 0..400 {
@@ -220,7 +241,7 @@ async fn an_order_that_a_token_was_too_old_for_is_not_sent_and_leaves_with_the_n
     let SubmitOutcome::NotSent { reason, .. } = first else { panic!("{first:?}") };
     assert!(reason.contains("401"), "{reason}");
     assert_eq!(setup.venue.count("POST", "/orders"), 1, "it was not repeated by itself");
-    let second = setup.broker.submit(approved(request.clone())).await;
+    let second = once_signed(&setup.broker, &request).await;
     assert!(matches!(second, SubmitOutcome::Accepted(_)), "{second:?}");
     settled(&setup.broker, &request, |report| report.status == OrderStatus::Filled).await;
     assert_eq!(setup.venue.exchange().orders_of(&request.client_order_id.to_string()).len(), 1);
@@ -259,7 +280,7 @@ async fn where_no_new_token_can_be_had_no_order_leaves() {
     );
     let again = buys_one(&setup).await;
     assert!(
-        matches!(&again, SubmitOutcome::NotSent { reason, .. } if reason.contains("revoked")),
+        matches!(&again, SubmitOutcome::NotSent { reason, .. } if reason.contains("no live session token")),
         "{again:?}"
     );
     assert_eq!(setup.venue.count("POST", "/orders"), 2, "the third did not leave");
@@ -305,9 +326,12 @@ async fn a_session_that_ended_with_its_token_ends_the_connection() {
     let ended = async { while setup.reports.recv().await.is_some() {} };
     tokio::time::timeout(Duration::from_secs(5), ended).await.unwrap();
     let refused = buys_one(&setup).await;
-    assert!(matches!(refused, SubmitOutcome::NotSent { .. } | SubmitOutcome::Rejected { .. }), "{refused:?}");
+    assert!(matches!(refused, SubmitOutcome::NotSent { .. }), "{refused:?}");
     assert!(setup.venue.exchange().orders().is_empty());
 }
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Tokens that live for a second, and signs of life many times in it.
 async fn short_lived(venue: &IbkrWebVenue) -> Connected {
@@ -329,24 +353,40 @@ async fn a_token_that_ended_by_its_own_time_is_not_used() {
     venue.set_live_token_life(Duration::from_millis(900));
     let (pace, keys) = (Pace { shortest_token: Duration::ZERO, ..pace() }, venue.credentials(&[]));
     let (broker, _reports) = with_keys(&venue, Environment::Paper, &keys, &json!({}), pace).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(1_000)).await;
-    broker.positions().await.unwrap();
-    assert_eq!(venue.live_tokens(), 2);
+    let followed = async {
+        while venue.live_tokens() < 2 {
+            broker.positions().await.expect("the venue refuses what has ended");
+        }
+    };
+    tokio::time::timeout(PATIENCE, followed).await.expect("another token");
 }
 
 #[tokio::test]
 async fn a_token_is_followed_by_another_before_it_ends() {
     let venue = IbkrWebVenue::start_oauth().await;
     let (broker, mut reports) = short_lived(&venue).await;
-    let began = std::time::Instant::now();
-    while began.elapsed() < Duration::from_secs(3) {
-        broker.positions().await.unwrap();
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let given = venue.live_tokens();
-    assert!((4..=8).contains(&given), "{given} tokens in three seconds");
+    let followed = async {
+        while venue.live_tokens() < 4 {
+            broker.positions().await.expect("there is always a token");
+        }
+    };
+    tokio::time::timeout(PATIENCE, followed).await.expect("one token after another");
     assert!(matches!(reports.try_recv(), Err(mpsc::error::TryRecvError::Empty)), "the connection lives");
     venue.assert_clean();
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_too_early_ends_nothing_while_there_is_another() {
+    let venue = IbkrWebVenue::start_oauth().await;
+    let (broker, mut reports) = short_lived(&venue).await;
+    venue.give_no_more_tokens();
+    let before = venue.count("POST", "/oauth/live_session_token");
+    soon("it is asked for again and again", || venue.count("POST", "/oauth/live_session_token") > before + 1)
+        .await;
+    broker.positions().await.expect("the present token is good");
+    assert!(matches!(reports.try_recv(), Err(mpsc::error::TryRecvError::Empty)), "the connection lives");
+    let ended = async { while reports.recv().await.is_some() {} };
+    tokio::time::timeout(PATIENCE, ended).await.expect("without any token it ends");
 }
 
 /// Where a new token ends the one before, a request on its way may be refused for its age. It is no order then, and not the
@@ -357,7 +397,8 @@ async fn a_token_that_is_ended_by_the_next_doubles_and_loses_nothing() {
     venue.end_tokens_with_tokens();
     let (broker, mut reports) = short_lived(&venue).await;
     let (began, mut taken) = (std::time::Instant::now(), 0);
-    while began.elapsed() < Duration::from_secs(3) {
+    while venue.live_tokens() < 4 || taken < 10 {
+        assert!(began.elapsed() < PATIENCE, "{} tokens, {taken} orders", venue.live_tokens());
         let request = market_order(symbol("ESZ6"), Side::Buy, Qty(Decimal::ONE));
         let id = request.client_order_id.to_string();
         let outcome = broker.submit(approved(request)).await;
@@ -369,7 +410,6 @@ async fn a_token_that_is_ended_by_the_next_doubles_and_loses_nothing() {
         }
         taken += orders;
     }
-    assert!(venue.live_tokens() >= 4 && taken >= 10, "{} tokens, {taken} orders", venue.live_tokens());
     assert!(reports.try_recv().is_ok() && !reports.is_closed(), "the connection lives");
 }
 

@@ -168,6 +168,7 @@ impl Lane {
         let avg_price = job.signal.price.unwrap_or(before.avg_price);
         if net_qty != before.net_qty {
             book.position = before.adopted(net_qty, avg_price);
+            self.forget_fee(job.strategy_id);
             self.note_position(context, job.strategy_id);
             self.trades += 1;
         }

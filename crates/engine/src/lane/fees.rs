@@ -13,15 +13,24 @@ use super::state::{Lane, Link};
 const SHARE_DECIMALS: u32 = 12;
 
 impl Lane {
-    /// Something was bought: the venue may have kept a part of it.
+    /// Something was bought: the venue may have kept a part of it, rounded up to what it can count. Never more is expected
+    /// than of all that is held: what else was bought has been sold again, with its fee found or not.
     pub(super) fn expect_fee(&mut self, strategy: StrategyId, execution: &Execution) {
         let (Link::Up(capabilities), Some(instrument)) = (&self.link, &self.instrument) else { return };
-        if capabilities.untold_coin_fee.is_zero() || instrument.asset_class != AssetClass::Crypto {
+        let rate = capabilities.untold_coin_fee;
+        if rate.is_zero() || instrument.asset_class != AssetClass::Crypto {
             return;
         }
-        let kept = execution.last_qty.0.saturating_mul(capabilities.untold_coin_fee);
+        let part = |qty: Qty| Qty(qty.0.saturating_mul(rate)).ceil_to_lot(instrument.lot_size).0;
+        let held = self.books.get(&strategy).map_or(Qty::ZERO, |book| book.position.net_qty.abs());
+        let (of_this, of_all) = (part(execution.last_qty), part(held));
         let untold = self.untold_fees.entry(strategy).or_default();
-        *untold = untold.saturating_add(kept);
+        *untold = untold.saturating_add(of_this).min(of_all);
+    }
+
+    /// A strategy that holds nothing pays for nothing.
+    pub(super) fn forget_fee(&mut self, strategy: StrategyId) {
+        self.untold_fees.remove(&strategy);
     }
 
     /// Where what is `missing` at the venue can only be what it has kept, the positions of those who bought are made so much
@@ -43,8 +52,7 @@ impl Lane {
         true
     }
 
-    /// What is missing, shared out among those who bought by what may have been kept from each; `None` where that is less, or
-    /// where one of them does not hold its share any more.
+    /// What is missing, shared out among those who bought by what may have been kept from each; `None` where that is less.
     fn shares_of(&self, missing: Decimal) -> Option<Vec<(StrategyId, Decimal)>> {
         let most: Decimal = self.untold_fees.values().sum();
         if missing <= Decimal::ZERO || missing > most {
@@ -57,9 +65,8 @@ impl Lane {
             let exact = missing.saturating_mul(*untold).checked_div(most)?.round_dp(SHARE_DECIMALS);
             let share = if Some(*strategy) == last { left } else { exact.min(left) };
             left -= share;
-            if self.books.get(strategy)?.position.net_qty.0 < share {
-                return None;
-            }
+            // Nobody pays with more than is held.
+            self.books.get(strategy).filter(|book| book.position.net_qty.0 >= share)?;
             shares.push((*strategy, share));
         }
         Some(shares)

@@ -180,24 +180,17 @@ impl Lane {
     }
 
     /// The venue has proven that it never had the order. An entry may be sent again under the same id where the venue
-    /// still refuses duplicates, and nowhere else; an exit is planned anew from the position as it is now.
+    /// refuses duplicates for good, and nowhere else; an exit is planned anew from the position as it is now.
     fn absent(&mut self, context: &Context<'_>, id: ClientOrderId) {
         let Some(tracked) = self.orders.get_mut(&id) else { return };
         tracked.look_up = None;
         tracked.order.status = OrderStatus::Pending;
         let (signal, strategy) = (tracked.order.signal_id, tracked.order.strategy_id);
         let is_exit = tracked.order.is_exit();
-        let unique_for = match &self.link {
-            Link::Up(venue) => venue.client_id_uniqueness,
-            Link::Down | Link::Gone => ClientIdUniqueness::Undocumented,
-        };
-        let planned_us = context.now.micros_since(tracked.order.planned_at).abs();
-        let refuses_duplicates = match unique_for {
-            ClientIdUniqueness::Forever => true,
-            // Half of it, since the venue counts from when it got the first.
-            ClientIdUniqueness::For(span) => u128::from(planned_us.unsigned_abs()) < span.as_micros() / 2,
-            ClientIdUniqueness::AmongOpenOrders | ClientIdUniqueness::Undocumented => false,
-        };
+        let refuses_duplicates = matches!(
+            &self.link,
+            Link::Up(venue) if venue.client_id_uniqueness == ClientIdUniqueness::Forever
+        );
         // What came after the entry may have been decided without it: then it is too late for it.
         let overtaken = self.begun.get(&strategy).is_some_and(|newest| *newest > signal);
         let again = is_exit || (refuses_duplicates && !overtaken);
@@ -343,7 +336,9 @@ impl Lane {
             realized_profit,
             recorded_at: context.now,
         });
-        if side == Side::Buy {
+        if book.position.net_qty.is_zero() {
+            self.forget_fee(strategy_id);
+        } else if side == Side::Buy {
             self.expect_fee(strategy_id, execution);
         }
         self.note_position(context, strategy_id);

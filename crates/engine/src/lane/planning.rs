@@ -253,11 +253,13 @@ impl Lane {
 
     fn situation(&self, strategy: &Strategy, explained: Option<Qty>) -> Situation {
         let job = self.current.as_ref().map(|current| &current.job);
+        let position = self.position(strategy.id);
         Situation {
             action: job.map_or(Action::Buy, |job| self.action_of(job)),
             intention: job.map_or(Intention::Bare, |job| job.signal.intention),
             behavior: strategy.behavior,
-            net_qty: self.position(strategy.id).net_qty,
+            net_qty: position.net_qty,
+            kept: position.fee_qty,
             working: self.working(strategy.id),
             explained,
             lot_size: self.instrument.as_ref().map_or(Qty(Decimal::ONE), |instrument| instrument.lot_size),

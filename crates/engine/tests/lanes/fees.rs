@@ -36,6 +36,8 @@ fn what_a_fill_says_was_kept_is_not_held_and_not_sold() {
     assert_eq!(world.position(A), SignedQty(decimal("1.75")));
     world.tell(Event::CompareBooks);
     assert_eq!(world.lane.books_state(), BooksState::Agree);
+    let again = world.signal(A, "BUY", "");
+    world.expect(again, A, OutcomeStatus::Skipped, Code::PositionLimit);
     world.venue.told_fee = Qty::ZERO;
     let exit = world.signal(A, "SELL", "EXIT_ALL");
     world.expect(exit, A, OutcomeStatus::Filled, Code::Filled);
@@ -120,4 +122,51 @@ fn nobody_pays_for_coins_that_are_gone() {
     world.tell(Event::CompareBooks);
     assert_eq!((world.position(A), world.position(B)), (net(0), net(2)));
     assert_eq!(world.lane.books_state(), BooksState::Differ);
+}
+
+#[test]
+fn who_has_sold_is_not_asked_to_pay() {
+    let mut world = silent(AssetClass::Crypto);
+    world.signal(A, "BUY", "");
+    world.signal(A, "SELL", "EXIT_ALL");
+    world.signal(B, "BUY", "");
+    keeps(&mut world, "0.004");
+    world.tell(Event::CompareBooks);
+    assert_eq!((world.position(A), world.position(B)), (net(0), SignedQty(decimal("1.996"))));
+    assert_eq!(world.lane.books_state(), BooksState::Agree);
+}
+
+#[test]
+fn buying_and_selling_again_and_again_lets_nothing_more_pass_for_a_fee() {
+    let mut world = silent(AssetClass::Crypto);
+    for _ in 0..5 {
+        world.signal(A, "BUY", "");
+        world.signal(A, "SELL", "EXIT_50");
+    }
+    world.signal(A, "BUY", "");
+    assert_eq!(world.position(A), net(2));
+    keeps(&mut world, "0.0051");
+    world.tell(Event::CompareBooks);
+    assert_eq!((world.position(A), world.lane.books_state()), (net(2), BooksState::Differ));
+}
+
+#[test]
+fn a_venue_rounds_its_fee_up() {
+    let mut world = silent(AssetClass::Crypto);
+    world.behave(A, |behavior| behavior.quantity = qty(1));
+    keeps(&mut world, "0.003");
+    world.signal(A, "BUY", "");
+    assert_eq!(world.position(A), SignedQty(decimal("0.997")));
+    assert_eq!(world.lane.books_state(), BooksState::Agree);
+}
+
+#[test]
+fn what_a_person_has_adopted_owes_no_fee() {
+    let mut world = silent(AssetClass::Crypto);
+    world.signal(A, "BUY", "");
+    world.venue.by_hand = net(1);
+    world.adopt(A);
+    world.venue.by_hand = SignedQty(decimal("0.996"));
+    world.tell(Event::CompareBooks);
+    assert_eq!((world.position(A), world.lane.books_state()), (net(3), BooksState::Differ));
 }

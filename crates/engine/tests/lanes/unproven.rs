@@ -55,29 +55,15 @@ fn one_proven_absent_is_sent_again_with_its_id_where_ids_are_unique_for_good() {
 }
 
 #[test]
-fn an_entry_is_never_sent_again_where_ids_are_unique_among_open_orders_only() {
-    for uniqueness in [ClientIdUniqueness::AmongOpenOrders, ClientIdUniqueness::Undocumented] {
+fn an_entry_is_never_sent_again_where_ids_are_not_unique_for_good() {
+    let for_a_while = ClientIdUniqueness::For(Duration::from_secs(86_400));
+    for uniqueness in [ClientIdUniqueness::AmongOpenOrders, ClientIdUniqueness::Undocumented, for_a_while] {
         let mut world = venue(uniqueness, 0);
         world.then([Fate::Lost]);
         let signal = world.signal(A, "BUY", "");
         world.expect(signal, A, OutcomeStatus::Expired, Code::BrokerUnreachable);
         assert_eq!(world.sent.len(), 1);
         assert_eq!(world.position(A), net(0));
-    }
-}
-
-#[test]
-fn where_ids_are_unique_for_a_while_an_entry_is_sent_again_within_half_of_it_and_not_after() {
-    for (unique_for_s, sends) in [(3_600, 2), (20, 1)] {
-        let mut world = venue(ClientIdUniqueness::For(Duration::from_secs(unique_for_s)), 15);
-        world.then([Fate::Lost, Fate::Fill]);
-        let signal = world.signal(A, "BUY", "");
-        world.pass(28);
-        assert_eq!(world.sent.len(), sends, "unique for {unique_for_s} s");
-        let filled = (OutcomeStatus::Filled, Code::Filled);
-        let missed = (OutcomeStatus::Expired, Code::BrokerUnreachable);
-        let (status, code) = if sends == 2 { filled } else { missed };
-        world.expect(signal, A, status, code);
     }
 }
 

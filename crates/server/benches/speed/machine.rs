@@ -10,7 +10,9 @@ pub fn facts() -> String {
         .and_then(|field| field.strip_suffix(" kB")?.trim().parse::<u64>().ok())
         .map_or_else(|| "unknown".to_owned(), |kib| format!("{} GiB", kib / 1_024 / 1_024));
     let kernel = read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!("{cores} cores ({processor}), {memory_gib} memory, {} {}", std::env::consts::OS, kernel.trim())
+    let release: Vec<&str> = kernel.trim().splitn(3, '.').take(2).collect();
+    let system = std::env::consts::OS;
+    format!("{cores} cores ({processor}), {memory_gib} memory, {system} {}", release.join("."))
 }
 
 fn field(path: &str, name: &str) -> Option<String> {

@@ -221,11 +221,11 @@ pub(super) fn bind_fill(fill: &Fill, binds: &mut Binds) {
 macro_rules! position_columns {
     () => {
         "user_id, strategy_id, broker_account_id, symbol, net_qty, avg_price, realized_profit, commission, \
-         updated_at"
+         fee_qty, updated_at"
     };
 }
 pub(super) use position_columns;
-pub(super) const POSITION_COLUMNS: usize = 9;
+pub(super) const POSITION_COLUMNS: usize = 10;
 
 pub(super) fn read_position(columns: &mut Columns<'_>) -> Result<PositionRecord, StoreError> {
     Ok(PositionRecord {
@@ -238,6 +238,7 @@ pub(super) fn read_position(columns: &mut Columns<'_>) -> Result<PositionRecord,
             avg_price: columns.decimal()?,
             realized_profit: columns.decimal()?,
             commission: columns.decimal()?,
+            fee_qty: columns.decimal()?,
         },
         updated_at: columns.time()?,
     })
@@ -253,6 +254,7 @@ pub(super) fn bind_position(record: &PositionRecord, binds: &mut Binds) {
         .add(record.position.avg_price.to_string())
         .add(record.position.realized_profit.to_string())
         .add(record.position.commission.to_string())
+        .add(record.position.fee_qty.to_string())
         .add(record.updated_at.0);
 }
 

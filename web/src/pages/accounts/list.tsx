@@ -24,7 +24,7 @@ export function AccountsPage(): ReactNode {
   const accounts = useQuery({
     queryKey: ['accounts', 'page', cursor],
     placeholderData: keepPreviousData,
-    // As of one account: books begin to differ without an event.
+    // As of one account.
     refetchInterval: 15_000,
     queryFn: () =>
       got(

@@ -92,6 +92,8 @@ pub(super) struct Gateway {
     questions: Budget,
     /// Told when the broker says that the session is over.
     pub lost: Notify,
+    /// Told when an order found no live session token to be signed with.
+    pub wanted: Notify,
 }
 
 impl Gateway {
@@ -119,7 +121,7 @@ impl Gateway {
         let second = Duration::from_secs(1);
         let budget = Budget::new(pace.requests_per_second, second);
         let questions = Budget::new(pace.requests_per_second.saturating_sub(1).max(1), second);
-        Self { wire, base, door, budget, questions, lost: Notify::new() }
+        Self { wire, base, door, budget, questions, lost: Notify::new(), wanted: Notify::new() }
     }
 
     pub const fn policy(&self) -> &WirePolicy {
@@ -134,6 +136,14 @@ impl Gateway {
     /// Whether the broker refused the live session token that it gave last.
     pub fn is_refused(&self) -> bool {
         matches!(&self.door, Door::OAuth { session, .. } if session.is_spoilt())
+    }
+
+    /// Whether there is something to sign requests with.
+    pub fn can_sign(&self) -> bool {
+        match &self.door {
+            Door::Gateway { .. } => true,
+            Door::OAuth { session, .. } => session.live().is_some(),
+        }
     }
 
     /// Asks for the next live session token where it is time for it.
@@ -263,10 +273,13 @@ impl Gateway {
 
     /// Sends an order, or an answer to a question about one; an answer here was not refused for its session or its haste.
     pub async fn send_order(&self, route: &str, request: Request) -> Result<Answer, SubmitOutcome> {
-        let sent = self.send(route, request).await.map_err(|error| {
-            let reason = error.to_string();
-            SubmitOutcome::NotSent { reason, retry_after: RETRY_AFTER }
-        })?;
+        let not_sent = |reason| SubmitOutcome::NotSent { reason, retry_after: RETRY_AFTER };
+        if !self.can_sign() {
+            // An order does not wait here: meanwhile it may have grown too old, or trading been halted.
+            self.wanted.notify_one();
+            return Err(not_sent("there is no live session token, and one is asked for".to_owned()));
+        }
+        let sent = self.send(route, request).await.map_err(|error| not_sent(error.to_string()))?;
         let answer = sent.answer_to_order(RETRY_AFTER)?;
         self.mind(&answer).map_err(|shut| shut.as_outcome(self))?;
         Ok(answer)
@@ -318,6 +331,10 @@ impl Gateway {
                 Err(Shut::SignedOut)
             }
             403 => Err(Shut::Barred),
+            400..500 if error_in(answer).is_some_and(|error| error.contains("no bridge")) => {
+                self.lost.notify_one();
+                Err(Shut::NoSession)
+            }
             429 => {
                 let pause = answer.retry_after(PENALTY);
                 self.budget.pause(pause);
@@ -331,6 +348,8 @@ impl Gateway {
 /// Why the broker did not handle a request.
 enum Shut {
     SignedOut,
+    /// Somebody is signed in, and the trading session has ended.
+    NoSession,
     Barred,
     Penalty(Duration),
 }
@@ -342,6 +361,9 @@ impl Shut {
                 "it takes the live session token no longer (401), and is asked for another".to_owned(),
             ),
             Self::SignedOut => gateway.log_in(),
+            Self::NoSession => BrokerError::Unavailable(
+                "the trading session ended (no bridge), and another one is begun".to_owned(),
+            ),
             Self::Barred => BrokerError::Unauthorized(match gateway.door {
                 Door::Gateway { .. } => {
                     "The gateway refuses this machine's address: add it to ips.allow in the gateway's root/conf.yaml."

@@ -155,10 +155,11 @@ pub(super) async fn keep_alive(gateway: &Gateway, every: Duration) -> String {
     loop {
         let is_lost = tokio::select! {
             () = tokio::time::sleep(every) => false,
+            () = gateway.wanted.notified() => false,
             () = gateway.lost.notified() => true,
         };
         if is_lost && !gateway.renews() {
-            return "the broker says that nobody is signed in".to_owned();
+            return "the broker says that the session is over".to_owned();
         }
         if is_lost {
             // Where a new token does not help, a new session has to.
@@ -168,7 +169,7 @@ pub(super) async fn keep_alive(gateway: &Gateway, every: Duration) -> String {
             renewed = Some(Instant::now());
         } else if let Err(error) = gateway.renew_if_due().await {
             match error {
-                BrokerError::Unauthorized(reason) => return reason,
+                BrokerError::Unauthorized(reason) if !gateway.can_sign() => return reason,
                 // The present one is good for a while, and it is tried again with the next sign of life.
                 error => tracing::warn!(%error, "no new live session token came"),
             }

@@ -150,7 +150,7 @@ static UPSERT_POSITIONS: Bulk = insert!(
     POSITION_COLUMNS,
     " ON CONFLICT (strategy_id, symbol) DO UPDATE SET broker_account_id = excluded.broker_account_id, \
      net_qty = excluded.net_qty, avg_price = excluded.avg_price, realized_profit = excluded.realized_profit, \
-     commission = excluded.commission, updated_at = excluded.updated_at",
+     commission = excluded.commission, fee_qty = excluded.fee_qty, updated_at = excluded.updated_at",
 );
 
 static UPSERT_OUTCOMES: Bulk = insert!(

@@ -47,6 +47,8 @@ pub(super) struct OAuth {
 struct State {
     knows_consumer: bool,
     knows_token: bool,
+    /// Whether a new live session token is given.
+    gives: bool,
     life: Duration,
     live: Vec<(Key, Instant)>,
     given: usize,
@@ -161,6 +163,7 @@ impl OAuth {
         let state = State {
             knows_consumer: true,
             knows_token: true,
+            gives: true,
             life: Duration::from_secs(24 * 60 * 60),
             live: Vec::new(),
             given: 0,
@@ -190,7 +193,11 @@ impl OAuth {
         if signed.get("oauth_consumer_key") != self.text_of("consumer_key") || !state.knows_consumer {
             return Err(CONSUMER);
         }
-        if signed.get("oauth_token") != self.text_of("access_token") || !state.knows_token {
+        let wants_token = method == "RSA-SHA256";
+        if signed.get("oauth_token") != self.text_of("access_token")
+            || !state.knows_token
+            || (wants_token && !state.gives)
+        {
             return Err(SECRET);
         }
         let in_form = signed.get("realm") == "limited_poa"
@@ -378,6 +385,11 @@ impl IbkrWebVenue {
     #[must_use]
     pub fn live_tokens(&self) -> usize {
         self.oauth().state().given
+    }
+
+    /// Refuses to give another live session token; those that are given stay good.
+    pub fn give_no_more_tokens(&self) {
+        self.oauth().state().gives = false;
     }
 
     /// The trader switched OAuth access off, or it is not switched on yet.

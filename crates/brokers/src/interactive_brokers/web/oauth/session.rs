@@ -83,7 +83,8 @@ impl OAuthSession {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn live(&self) -> Option<Live> {
+    /// The token in use.
+    pub fn live(&self) -> Option<Live> {
         self.state().live.clone().filter(|live| Instant::now() < live.ends_at)
     }
 
