@@ -153,7 +153,7 @@ async fn explain_one(
             unknown_order_open: unproven,
         };
         let request = trial_order(&key.symbol, side, qty, word != "enter", work.installation);
-        let gate = Gate::new(work.settings.max_orders_per_minute);
+        let mut gate = Gate::new(work.settings.max_orders_per_minute);
         if let Err(denial) = gate.approve(request, &circumstances) {
             (word, code) = ("deny", Some(denial.code));
             sentence = format!("{} would be denied: {}", strategy.name, denial.detail);

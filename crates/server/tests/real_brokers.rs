@@ -103,7 +103,8 @@ impl Trader {
         let signal = self.server.wait_for(&path, &self.made.key, is_final);
         let own = own(&signal).unwrap();
         let (status, code) = (own["status"].as_str().unwrap(), own["code"].as_str().unwrap());
-        let wanted = ["filled filled", "denied books_differ", "skipped position_adopted"];
+        let wanted =
+            ["filled filled", "denied books_differ", "skipped position_adopted", "skipped position_limit"];
         let outcome = format!("{status} {code}");
         assert!(wanted.contains(&outcome.as_str()), "{own}");
         outcome
@@ -213,25 +214,71 @@ fn by_hand(trader: &mut Trader, venue: &Venue<'_>) {
     assert!(trader.net_qty().is_zero());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn alpaca() {
-    let fake = AlpacaVenue::start().await;
-    let venue = Venue {
+/// What the account holds of anything, as the broker says.
+fn at_broker(trader: &Trader) -> Decimal {
+    let path = format!("/api/v1/broker-accounts/{}/positions", trader.account);
+    let positions = trader.server.get(&path, &trader.made.key);
+    positions["items"].as_array().unwrap().iter().map(|one| decimal(&one["net_qty"])).sum()
+}
+
+/// The venue keeps a part of what is bought. The strategy holds what is left, also after a kill; nothing pauses, nothing is
+/// bought back, and whole lots are sold.
+fn pays_in_kind(venue: &Venue<'_>) {
+    let mut trader = Trader::start(venue);
+    let bought = venue.lot * Decimal::from(4);
+    let entry = trader.alert(json!({"action": "BUY"}));
+    assert_eq!(trader.outcome(entry), "filled filled");
+    let is_less = |trader: &Trader| {
+        let held = at_broker(trader);
+        held < bought && !held.is_zero() && trader.net_qty() == held
+    };
+    eventually("what is left of it on both sides", || is_less(&trader));
+    let again = trader.alert(json!({"action": "BUY"}));
+    assert_eq!(trader.outcome(again), "skipped position_limit");
+    trader.kill();
+    assert!(is_less(&trader));
+    let account = trader.server.get(&format!("/api/v1/broker-accounts/{}", trader.account), &trader.made.key);
+    assert_eq!(account["status"]["state"], "ready", "{account}");
+    let exit = trader.alert(json!({"action": "SELL", "comment": "EXIT_FINAL"}));
+    assert_eq!(trader.outcome(exit), "filled filled");
+    eventually("the same on both sides", || trader.net_qty() == at_broker(&trader));
+    assert!(trader.net_qty() < venue.lot);
+}
+
+fn alpaca_trading<'a>(fake: &'a AlpacaVenue, symbol: &'a str, plan: &'a (dyn Fn(Fault) + Sync)) -> Venue<'a> {
+    Venue {
         exchange: fake.exchange(),
-        plan: &|fault| fake.plan(fault),
+        plan,
         account: json!({"broker": "alpaca", "environment": "paper", "label": "fake",
             "credentials": {"key_id": alpaca::KEY_ID, "secret_key": alpaca::SECRET_KEY},
             "settings": {"base_url": fake.base_url(), "stream_url": fake.stream_url()}}),
-        symbol: "ACME",
-        listed: "ACME",
+        symbol,
+        listed: symbol,
         lot: Decimal::ONE,
-    };
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alpaca() {
+    let fake = AlpacaVenue::start().await;
+    let plan = |fault| fake.plan(fault);
+    let venue = alpaca_trading(&fake, "ACME", &plan);
     tokio::task::block_in_place(|| goes_through(&venue));
     fake.assert_clean();
 }
 
-async fn binance(market: FakeMarket, name: &str) {
-    let fake = FakeBinance::start(FakeSetup::of(market)).await;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn coins_at_alpaca() {
+    let fake = AlpacaVenue::start().await;
+    let plan = |fault| fake.plan(fault);
+    let venue = alpaca_trading(&fake, "BTC/USD", &plan);
+    tokio::task::block_in_place(|| pays_in_kind(&venue));
+    fake.assert_clean();
+}
+
+async fn binance(setup: FakeSetup, goes: fn(&Venue<'_>)) {
+    let name = if setup.market == FakeMarket::Spot { "spot" } else { "usdm" };
+    let fake = FakeBinance::start(setup).await;
     let venue = Venue {
         exchange: fake.exchange(),
         plan: &|fault| fake.plan(fault),
@@ -242,18 +289,24 @@ async fn binance(market: FakeMarket, name: &str) {
         listed: "BTCUSDT",
         lot: Decimal::new(1, 2),
     };
-    tokio::task::block_in_place(|| goes_through(&venue));
+    tokio::task::block_in_place(|| goes(&venue));
     fake.assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn binance_spot() {
-    binance(FakeMarket::Spot, "spot").await;
+    binance(FakeSetup::of(FakeMarket::Spot), goes_through).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn binance_spot_with_fees_in_coins() {
+    let setup = FakeSetup { spot_rate: Decimal::new(1, 3), ..FakeSetup::of(FakeMarket::Spot) };
+    binance(setup, pays_in_kind).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn binance_futures() {
-    binance(FakeMarket::Usdm, "usdm").await;
+    binance(FakeSetup::of(FakeMarket::Usdm), goes_through).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

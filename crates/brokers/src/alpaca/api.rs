@@ -10,6 +10,7 @@ use reqwest::{Method, Url};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
+use super::hours::MarketClock;
 use super::replies::{Account, Asset, Fill, Order, Position, Refusal};
 use super::rules::OrderTicket;
 use super::settings::{Keys, Settings};
@@ -161,6 +162,10 @@ impl Api {
 
     pub(super) async fn account(&self) -> Result<Account, BrokerError> {
         self.demand("GET /v2/account", &["account"], &[]).await
+    }
+
+    pub(super) async fn market_clock(&self) -> Result<MarketClock, BrokerError> {
+        self.demand("GET /v2/clock", &["clock"], &[]).await
     }
 
     pub(super) async fn positions(&self) -> Result<Vec<Position>, BrokerError> {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use atomik_domain::gate::Approved;
-use atomik_domain::{Amount, ClientOrderId, ExecutionReport, Instrument, Price, Qty, SignedQty, Symbol};
+use atomik_domain::{
+    Amount, ClientOrderId, ExecutionReport, Instrument, OrderStatus, Price, Qty, SignedQty, Symbol,
+};
 use atomik_ports::broker::{
     Balance, Broker, BrokerError, CancelOutcome, Capabilities, LookUp, Quote, SubmitOutcome, VenuePosition,
 };
@@ -15,6 +17,7 @@ use tokio::time::Instant;
 
 use super::api::{Api, Posted};
 use super::assets::{self, Assets, Listed};
+use super::hours::Hours;
 use super::replies::{Asset, Order, Position};
 use super::reports::{report_of, status_of};
 use super::rules::{instrument_of, ticket_for};
@@ -32,6 +35,7 @@ pub(super) struct AlpacaBroker {
     pub capabilities: Capabilities,
     pub stream: AbortHandle,
     pub prices: Prices,
+    pub hours: Hours,
 }
 
 /// Positions as they were a moment ago: for prices only.
@@ -68,6 +72,25 @@ impl AlpacaBroker {
                 evidence: "Alpaca says that the order exists, and does not show it yet".to_owned(),
             },
             LookUp::Unavailable { evidence } => SubmitOutcome::Unknown { evidence },
+        }
+    }
+
+    /// The report of an order that was taken; of one in shares that waits, whether it is for the opening.
+    async fn taken(&self, id: ClientOrderId, order: &Order, asset: &Asset) -> ExecutionReport {
+        let report = report_of(id, order, Vec::new());
+        if report.status != OrderStatus::Working || asset.class == "crypto" {
+            return report;
+        }
+        match self.hours.opening(&self.api).await {
+            Ok(Some(opening)) => {
+                let reason = format!("The market is closed: the order waits for the opening at {opening}.");
+                ExecutionReport { reason: Some(reason), ..report }
+            }
+            Ok(None) => report,
+            Err(error) => {
+                tracing::info!(%error, "whether the market is open is not known");
+                report
+            }
         }
     }
 
@@ -130,7 +153,7 @@ impl Broker for AlpacaBroker {
         let id = request.client_order_id;
         match self.api.post(id, &ticket).await {
             // Executions come by the stream, or by a look-up: they are asked for there.
-            Posted::Taken(order) => SubmitOutcome::Accepted(report_of(id, &order, Vec::new())),
+            Posted::Taken(order) => SubmitOutcome::Accepted(self.taken(id, &order, &asset).await),
             Posted::Exists => self.existing(id).await,
             Posted::Ended(outcome) => outcome,
         }

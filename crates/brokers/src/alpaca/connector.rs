@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use super::api::{Api, REQUESTS, SPAN};
 use super::assets::{Assets, Listed};
 use super::broker::{AlpacaBroker, Prices};
+use super::hours::Hours;
 use super::replies::Account;
 use super::settings::{Keys, Settings, credential_fields, setting_fields};
 use super::stream;
@@ -92,6 +93,7 @@ impl BrokerConnector for AlpacaConnector {
             capabilities: capabilities(),
             stream: following.abort_handle(),
             prices: Prices::default(),
+            hours: Hours::default(),
         }))
     }
 

@@ -18,6 +18,7 @@ mod api;
 mod assets;
 mod broker;
 mod connector;
+pub mod hours;
 pub mod replies;
 mod reports;
 mod rules;

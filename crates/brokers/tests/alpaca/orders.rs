@@ -39,6 +39,32 @@ fn request(of: &str, how_much: &str, order_type: OrderType, time_in_force: TimeI
     }
 }
 
+#[tokio::test]
+async fn an_order_that_waits_for_the_opening_says_so() {
+    let setup = Setup::new().await;
+    setup.venue.close_market("2099-01-02T14:30:00Z");
+    for _ in 0..2 {
+        let waits = setup.accept(&buy("ACME", "1")).await;
+        let reason = waits.reason.unwrap();
+        assert_eq!(
+            (waits.status, reason.contains("2099-01-02T14:30:00Z")),
+            (OrderStatus::Working, true),
+            "{reason}"
+        );
+    }
+    let coin = setup.accept(&buy("BTC/USD", "1")).await;
+    assert_eq!(coin.reason, None);
+    let asked = setup.venue.received().into_iter().filter(|request| request.path_and_query == "/v2/clock");
+    assert_eq!(asked.count(), 1, "what the clock said holds until the opening");
+}
+
+#[tokio::test]
+async fn while_the_market_is_open_nothing_waits_for_it() {
+    let setup = Setup::new().await;
+    let resting = request("NIBBLE", "1", OrderType::Limit, TimeInForce::Day);
+    assert_eq!(setup.accept(&resting).await.reason, None);
+}
+
 /// No fill says what was kept: the engine finds it by comparing, and counts it as a fee up to what is declared here.
 #[tokio::test]
 async fn what_is_kept_of_bought_coins_is_at_most_what_is_declared() {

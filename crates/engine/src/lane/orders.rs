@@ -290,6 +290,8 @@ impl Lane {
             return;
         }
         tracked.order.status = status;
+        // Why it waits, where the venue says so.
+        tracked.order.reason.clone_from(&report.reason);
         self.record_order(id, context.now);
     }
 

@@ -1,6 +1,6 @@
 //! Reports late, twice, out of order and with pieces missing; entries canceled before an exit.
 
-use atomik_domain::{Code, OrderStatus, OutcomeStatus, Side};
+use atomik_domain::{Code, ExecutionReport, OrderStatus, OutcomeStatus, Side};
 use atomik_engine::lane::{Event, Question};
 use atomik_ports::broker::LookUp;
 
@@ -210,4 +210,18 @@ fn exits_already_working_are_counted() {
     world.fill(world.id(second, A, 0), 1);
     world.fill(world.id(first, A, 0), 6);
     assert_eq!(world.position(A), net(0));
+}
+
+#[test]
+fn why_an_order_waits_is_shown_until_it_goes_on() {
+    let mut world = World::new();
+    world.then([Fate::Work]);
+    let entry = world.signal(A, "BUY", "");
+    let id = world.id(entry, A, 0);
+    let closed = "The market is closed.".to_owned();
+    let waits = ExecutionReport { reason: Some(closed.clone()), ..world.venue.report(id) };
+    world.tell(Event::Report(waits));
+    assert_eq!(world.order(entry, A, 0).reason, Some(closed));
+    world.fill(id, 2);
+    assert_eq!(world.order(entry, A, 0).reason, None);
 }

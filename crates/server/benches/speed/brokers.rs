@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use atomik_domain::UnixMicros;
 use atomik_testkit::venues::binance::{FakeBinance, FakeMarket, FakeSetup, SYMBOL};
-use atomik_testkit::venues::faults::Fault;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
@@ -61,7 +60,7 @@ async fn run(hanging: usize) -> Result<Histogram<u64>> {
     load::send_all(server.port, requests(&credentials, 1, "warm"), Pace::Every(GAP)).await?;
     wait_for_orders(&venues, 1).await?;
     for venue in &venues[..hanging] {
-        (0..EACH).for_each(|_| venue.plan(Fault::TimeoutThenAbsent));
+        venue.server.hang();
     }
     load::send_all(server.port, requests(&credentials, EACH, "bench"), Pace::Every(GAP)).await?;
     wait_for_orders(&venues[hanging..], 1 + EACH).await?;

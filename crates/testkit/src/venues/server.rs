@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use atomik_domain::UnixMicros;
@@ -65,6 +66,7 @@ pub struct Server {
 struct Shared {
     spec: Option<Spec>,
     received: Mutex<Vec<Received>>,
+    hangs: AtomicBool,
     violations: Mutex<Vec<String>>,
 }
 
@@ -107,6 +109,11 @@ impl Server {
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
         self.shared.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Answers nothing any more, to anybody.
+    pub fn hang(&self) {
+        self.shared.hangs.store(true, Ordering::SeqCst);
     }
 
     /// What did not keep to the specification so far: of the client's requests and of this server's own answers.
@@ -190,6 +197,9 @@ async fn answer(
         at: SystemClock.now(),
     };
     shared.received.lock().unwrap_or_else(PoisonError::into_inner).push(received.clone());
+    if shared.hangs.load(Ordering::SeqCst) {
+        std::future::pending::<()>().await;
+    }
     let upgrades = parts.headers.contains_key(hyper::header::UPGRADE);
     let request = Request::from_parts(parts, Body::from(body));
     let response = router.oneshot(request).await.unwrap_or_else(|never: Infallible| match never {});

@@ -83,6 +83,8 @@ pub(super) struct Shared {
     pub odd: Mutex<BTreeSet<u64>>,
     /// Orders that fill as soon as somebody wants them canceled.
     pub racing: Mutex<BTreeSet<u64>>,
+    /// When the market opens, while it is closed.
+    pub opening: Mutex<Option<String>>,
     pub stream_faults: Mutex<Vec<StreamFault>>,
     /// How many events of each order were told on the stream.
     pub told: watch::Sender<BTreeMap<u64, usize>>,
@@ -157,6 +159,7 @@ impl AlpacaVenue {
             blocks: Mutex::default(),
             odd: Mutex::default(),
             racing: Mutex::default(),
+            opening: Mutex::default(),
             stream_faults: Mutex::default(),
             told: watch::Sender::default(),
             breaks: watch::Sender::default(),
@@ -282,6 +285,11 @@ impl AlpacaVenue {
         *lock(&self.shared.keys) = (key_id.to_owned(), secret_key.to_owned());
     }
 
+    /// Closes the market for shares: orders in them wait for the opening, which is said to be at this time.
+    pub fn close_market(&self, opening: &str) {
+        *lock(&self.shared.opening) = Some(opening.to_owned());
+    }
+
     /// What the account may not do from now on.
     pub fn block(&self, blocks: Blocks) {
         *lock(&self.shared.blocks) = blocks;
@@ -289,7 +297,8 @@ impl AlpacaVenue {
 }
 
 /// What is asked of the venue.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
+    "/v2/clock",
     "/v2/account",
     "/v2/account/activities/{activity_type}",
     "/v2/orders",

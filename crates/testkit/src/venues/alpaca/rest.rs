@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use atomik_domain::UnixMicros;
 use atomik_ports::Clock;
 use atomik_ports::clock::SystemClock;
 use axum::extract::{Path, Query, Request, State};
@@ -69,9 +70,15 @@ async fn account(State(shared): Venue) -> Response {
     Json(words::account(&shared)).into_response()
 }
 
-async fn clock() -> Response {
-    let now = SystemClock.now().to_rfc3339();
-    Json(json!({"timestamp": now, "is_open": true, "next_open": now, "next_close": now})).into_response()
+async fn clock(State(shared): Venue) -> Response {
+    let now = SystemClock.now();
+    let opening = lock(&shared.opening).clone();
+    let later = now.plus(3_600 * UnixMicros::SECOND).to_rfc3339();
+    Json(json!({
+        "timestamp": now.to_rfc3339(), "is_open": opening.is_none(),
+        "next_open": opening.unwrap_or_else(|| later.clone()), "next_close": later,
+    }))
+    .into_response()
 }
 
 async fn fills(State(shared): Venue, Query(query): Words) -> Response {
@@ -137,6 +144,11 @@ fn take(shared: &Shared, asked: NewOrder) -> Result<(u64, Value), orders::Refusa
     Ok((order.id, said))
 }
 
+/// Coins are traded at all hours.
+fn waits_for_opening(shared: &Shared, said: &Value) -> bool {
+    said["asset_class"] == "us_equity" && lock(&shared.opening).is_some()
+}
+
 async fn place(State(shared): Venue, body: Bytes) -> Response {
     let fault = shared.script.next();
     match fault {
@@ -170,6 +182,7 @@ async fn place(State(shared): Venue, body: Bytes) -> Response {
         Some(Fault::FillsBeforeCancel) => {
             lock(&shared.racing).insert(id);
         }
+        _ if waits_for_opening(&shared, &said) => {}
         _ => shared.exchange.work(id),
     }
     if shared.is_disturbed(StreamFault::Early) {
