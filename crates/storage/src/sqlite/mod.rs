@@ -19,7 +19,6 @@ mod open;
 mod operations;
 mod overview;
 mod retention;
-mod rows;
 mod writer;
 
 use std::fs::File;
@@ -30,7 +29,6 @@ use atomik_ports::StoreError;
 use sqlx::SqlitePool;
 use uuid::Uuid;
 
-pub use custody::UnsealError;
 pub use open::OpenError;
 
 use crate::seal::Seal;

@@ -16,7 +16,7 @@ use super::SqliteStore;
 use super::equity;
 use super::faults::fault;
 use super::retention;
-use super::rows::{
+use crate::rows::{
     FILL, OUTCOME, SIGNAL, order_columns, position_columns, read_all, read_fill, read_order, read_outcome,
     read_position, read_signal,
 };
