@@ -6,6 +6,7 @@ mod columns;
 mod eras;
 mod overview;
 mod pages;
+pub mod postgres;
 mod rows;
 pub mod seal;
 mod setup;

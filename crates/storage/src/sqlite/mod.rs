@@ -29,7 +29,10 @@ use atomik_ports::StoreError;
 use sqlx::SqlitePool;
 use uuid::Uuid;
 
+pub(crate) use faults::fault as copy_fault;
 pub use open::OpenError;
+pub(crate) use open::make_copy;
+pub(crate) use operations::{not_writable, reserve};
 
 use crate::seal::Seal;
 use faults::fault;
