@@ -1,6 +1,7 @@
 //! What PostgreSQL's errors mean for those who asked.
 
 use std::borrow::Cow;
+use std::io::ErrorKind;
 
 use atomik_ports::StoreError;
 
@@ -43,6 +44,14 @@ pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| !code.starts_with("08") && !code.starts_with("57P"))
 }
 
+/// Whether the connection is no more, and was not merely too slow.
+pub(super) fn is_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(reason) => reason.kind() != ErrorKind::TimedOut,
+        other => other.as_database_error().is_some() && !is_refusal(other),
+    }
+}
+
 /// The five characters that PostgreSQL gives each kind of error.
 pub(super) fn code(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(Cow::into_owned)
@@ -78,5 +87,5 @@ pub(super) fn sentence(error: &sqlx::Error) -> Cow<'static, str> {
 
 /// The error of something that did not come to an end.
 pub(super) fn too_late() -> sqlx::Error {
-    sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::TimedOut))
+    sqlx::Error::Io(std::io::Error::from(ErrorKind::TimedOut))
 }

@@ -10,8 +10,8 @@ use atomik_ports::operations::{Operations, Retention, UnfinishedWork};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use super::faults::{fault, too_late};
-use super::work::{ANSWER_TIMEOUT, RECORDER_SLOT};
+use super::faults::{fault, is_broken, too_late};
+use super::work::{ANSWER_TIMEOUT, RECORDER_SLOT, note};
 use super::{Access, PostgresStore, copy, equity, partitions, retention};
 use crate::rows::{
     FILL, OUTCOME, SIGNAL, order_columns, position_columns, read_all, read_fill, read_order, read_outcome,
@@ -109,21 +109,24 @@ impl Operations for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Whether what records can write durably: it notes a transaction of its own, and nothing else.
+    /// Whether what records can write durably: it notes a transaction of its own, and nothing else. A connection that broke
+    /// since it was last used is replaced.
     async fn check_recorder(&self) -> Result<(), StoreError> {
-        let mut turn = self.turn().await?;
-        let token = self.slots.token();
-        let note = format!(
-            "BEGIN; INSERT INTO commits (store, slot, token) VALUES ({}, {RECORDER_SLOT}, {token}) \
-             ON CONFLICT (store, slot) DO UPDATE SET token = excluded.token, touched_at = clock_timestamp()",
-            self.connector.store
-        );
-        let noted = sqlx::raw_sql(AssertSqlSafe(note)).execute(turn.connection());
-        match tokio::time::timeout(ANSWER_TIMEOUT, noted).await.unwrap_or_else(|_| Err(too_late())) {
-            Ok(_) => turn.commit(token).await,
-            Err(error) => {
-                turn.discard().await;
-                Err(fault(error))
+        let mut replaced = false;
+        loop {
+            let mut turn = self.turn().await?;
+            let token = self.slots.token();
+            let begin = format!("BEGIN; {}", note(self.connector.store, RECORDER_SLOT, token));
+            let noted = sqlx::raw_sql(AssertSqlSafe(begin)).execute(turn.connection());
+            match tokio::time::timeout(ANSWER_TIMEOUT, noted).await.unwrap_or_else(|_| Err(too_late())) {
+                Ok(_) => return turn.commit(token).await,
+                Err(error) => {
+                    turn.discard().await;
+                    if replaced || !is_broken(&error) {
+                        return Err(fault(error));
+                    }
+                    replaced = true;
+                }
             }
         }
     }

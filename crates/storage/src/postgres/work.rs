@@ -85,15 +85,19 @@ impl PostgresStore {
 
     async fn begin(&self, lock: &str) -> Result<Work<'_>, StoreError> {
         let (slot, token) = (self.slots.take(), self.slots.token());
-        let note = format!(
-            "INSERT INTO commits (store, slot, token) VALUES ({}, {}, {token}) ON CONFLICT (store, slot) \
-             DO UPDATE SET token = excluded.token, touched_at = clock_timestamp()",
-            self.connector.store, slot.number
-        );
+        let note = note(self.connector.store, slot.number, token);
         let begin = AssertSqlSafe(format!("BEGIN; {lock}{note}"));
         let transaction = self.pool.begin_with(begin).await.map_err(fault)?;
         Ok(Work { store: self, transaction, slot, token })
     }
+}
+
+/// What notes a writer's transaction, in its own row.
+pub(super) fn note(store: i64, slot: i64, token: i64) -> String {
+    format!(
+        "INSERT INTO commits (store, slot, token) VALUES ({store}, {slot}, {token}) ON CONFLICT (store, slot) \
+         DO UPDATE SET token = excluded.token, touched_at = clock_timestamp()"
+    )
 }
 
 impl Work<'_> {

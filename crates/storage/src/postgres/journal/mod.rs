@@ -19,7 +19,7 @@ use sqlx::postgres::PgConnection;
 
 use super::arrays::Statement;
 use super::connect::Connector;
-use super::faults::{fault, is_collision, is_refusal, too_late};
+use super::faults::{fault, is_broken, is_collision, is_refusal, too_late};
 use super::recorder::Turn;
 use super::work::{ANSWER_TIMEOUT, RECORDER_SLOT};
 use super::{Access, PostgresStore, WindowClock};
@@ -93,10 +93,7 @@ impl Failure {
     fn may_pass(&self) -> bool {
         match self {
             // A connection that is found broken is one that broke while nobody used it, as a rule.
-            Self::Database(error) => {
-                is_collision(error)
-                    || matches!(error, sqlx::Error::Io(reason) if reason.kind() != std::io::ErrorKind::TimedOut)
-            }
+            Self::Database(error) => is_collision(error) || is_broken(error),
             Self::Store(_) => false,
         }
     }
