@@ -53,6 +53,8 @@ async fn copy(store: &PostgresStore, to: &Path) -> Result<(), StoreError> {
     let mut read = store.read().await?;
     // Long reads are expected here, and nothing waits for them.
     sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *read).await.map_err(fault)?;
+    // The first query chooses the moment. Only then something is written: whoever waits for the file to grow knows.
+    sqlx::query("SELECT 1 FROM meta").execute(&mut *read).await.map_err(fault)?;
     let mut file = sqlite::make_copy(to).await?;
     begin(&mut file).await?;
     for (table, key) in TABLES {

@@ -64,6 +64,14 @@ pub enum WindowClock {
     Caller,
 }
 
+/// Where the database of a URL is, without user and password: `books at db.example:5432`.
+///
+/// # Errors
+/// What is wrong with the URL, without any of it.
+pub fn place_of(url: &SecretString) -> Result<String, String> {
+    Ok(Connector::of(url, 0)?.place())
+}
+
 /// How a store is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenOptions {
