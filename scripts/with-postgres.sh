@@ -5,7 +5,7 @@
 #
 # ATOMIK_TEST_POSTGRES_URL names the server to the command, ATOMIK_TEST_POSTGRES_CTL is pg_ctl with all that it needs to
 # restart it. The server listens on a port of 127.0.0.1 that nobody else uses, and keeps everything below a temporary folder:
-# in memory where there is room for that, so that flushing costs nothing.
+# below TMPDIR where that is set, else in memory where there is room, so that flushing costs nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ $# -eq 0 ]; then
@@ -28,7 +28,7 @@ fi
 
 base=${TMPDIR:-/tmp}
 # Megabytes that are free in memory; the tests write less than half of this.
-if [ -d /dev/shm ] && [ -w /dev/shm ] && [ "$(df -Pm /dev/shm | awk 'NR == 2 { print $4 }')" -gt 4096 ]; then
+if [ -z "${TMPDIR:-}" ] && [ -d /dev/shm ] && [ -w /dev/shm ] && [ "$(df -Pm /dev/shm | awk 'NR == 2 { print $4 }')" -gt 4096 ]; then
     base=/dev/shm
 fi
 folder=$(mktemp -d "$base/atomik-postgres.XXXXXX")

@@ -150,7 +150,10 @@ async fn what_is_wrong_with_a_url_is_said_without_its_password() {
     assert!(nobody.contains("127.0.0.1:1") && nobody.contains("cannot be reached"), "{nobody}");
     let garbled = open(&SecretString::from("postgres://trader:hunter2@:x/")).await;
     let other = open(&SecretString::from("mysql://trader:hunter2@db/")).await;
-    for sentence in [nobody, garbled, other] {
+    let mistyped =
+        open(&SecretString::from("postgres://trader@db/books?pasword=hunter2&sslmod=require")).await;
+    assert!(mistyped.contains("none of sslmode"), "{mistyped}");
+    for sentence in [nobody, garbled, other, mistyped] {
         assert!(!sentence.contains("hunter2"), "{sentence}");
     }
 }

@@ -4,9 +4,6 @@
 
 mod database;
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +16,7 @@ use atomik_ports::{PageRequest, StoreError};
 use atomik_storage::postgres::PostgresStore;
 use atomik_testkit::builders::{START, Tenant, at, identified, new_user, order, signal, tenant, windowed};
 use atomik_testkit::cutting_proxy::{Cut, CuttingProxy};
-use database::{ALONE, Database, server_url};
-use secrecy::SecretString;
+use database::{ALONE, Database, OwnServer, server_url};
 
 const FIRST: PageRequest = PageRequest { limit: 200, before: None };
 const CUTS: [(Cut, bool); 3] =
@@ -117,50 +113,10 @@ async fn a_connection_that_breaks_before_the_commit_costs_nothing() {
     assert_eq!(stored(&store, &alice).await.len(), 4, "each once");
 }
 
-/// A PostgreSQL server of one test's own, which others are not to be restarted with.
-struct OwnServer {
-    script: Child,
-    url: String,
-    control: String,
-}
-
-impl OwnServer {
-    fn start() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let mut script = Command::new(root.join("scripts/with-postgres.sh"))
-            .args([
-                "bash",
-                "-c",
-                "echo \"$ATOMIK_TEST_POSTGRES_URL\"; echo \"$ATOMIK_TEST_POSTGRES_CTL\"; read -r _",
-            ])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(script.stdout.take().unwrap()).lines();
-        let mut line = || lines.next().expect("the server did not start").unwrap();
-        let (url, control) = (line(), line());
-        Self { script, url, control }
-    }
-
-    fn control(&self, action: &str) {
-        let command = format!("cd / && {} {action}", self.control);
-        let done = Command::new("bash").args(["-c", &command]).stdout(Stdio::null()).status().unwrap();
-        assert!(done.success(), "{action}");
-    }
-}
-
-impl Drop for OwnServer {
-    fn drop(&mut self) {
-        drop(self.script.stdin.take()); // ends the script, which stops the server
-        let _ = self.script.wait();
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_database_that_is_restarted_at_once_loses_and_doubles_nothing() {
     let server = OwnServer::start();
-    let store = PostgresStore::open(&SecretString::from(server.url.as_str()), ALONE, START).await.unwrap();
+    let store = PostgresStore::open(&server.url(), ALONE, START).await.unwrap();
     let store = Arc::new(store);
     let alice = tenant(&*store, "alice").await.unwrap();
     let (writer, trader) = (Arc::clone(&store), alice.clone());
@@ -204,7 +160,7 @@ async fn a_database_that_is_restarted_at_once_loses_and_doubles_nothing() {
 #[tokio::test]
 async fn readiness_says_that_the_database_is_away_and_when_it_is_back() {
     let server = OwnServer::start();
-    let store = PostgresStore::open(&SecretString::from(server.url.as_str()), ALONE, START).await.unwrap();
+    let store = PostgresStore::open(&server.url(), ALONE, START).await.unwrap();
     let alice = tenant(&store, "alice").await.unwrap();
     server.control("-m immediate stop");
     let StoreError::Unavailable(sentence) = store.check().await.unwrap_err() else {

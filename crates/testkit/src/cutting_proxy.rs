@@ -20,11 +20,14 @@ pub enum Cut {
     Late(Duration),
 }
 
+type Armed = (Vec<u8>, Cut);
+
 /// The proxy. It ends with the test's runtime.
 #[derive(Clone, Debug)]
 pub struct CuttingProxy {
     address: SocketAddr,
-    armed: Arc<Mutex<Option<(Vec<u8>, Cut)>>>,
+    /// What the next cut is made at.
+    armed: Arc<Mutex<Option<Armed>>>,
 }
 
 impl CuttingProxy {

@@ -24,6 +24,15 @@ const POOL_IDLE: Duration = Duration::from_secs(300);
 /// Statements kept ready on each connection.
 const STATEMENTS: usize = 250;
 
+/// What may stand behind the question mark of a URL.
+const PARAMETERS: [&str; 10] =
+    ["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "hostaddr", "port", "dbname", "user", "password"];
+
+fn are_known(parameters: &str) -> bool {
+    let mut names = parameters.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+    names.all(|name| PARAMETERS.contains(&name))
+}
+
 /// Makes connections to one database.
 #[derive(Clone)]
 pub(super) struct Connector {
@@ -44,6 +53,10 @@ impl Connector {
         let text = url.expose_secret();
         if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
             return Err("it does not begin with postgres://".to_owned());
+        }
+        // One that is mistyped would be left out of account, and logged with its value.
+        if text.split_once('?').is_some_and(|(_, parameters)| !are_known(parameters)) {
+            return Err(format!("what stands behind the ? is none of {}", PARAMETERS.join(", ")));
         }
         let options = PgConnectOptions::from_str(text).map_err(|_| "it is not a URL".to_owned())?;
         let milliseconds = |time: Duration| time.as_millis().to_string();

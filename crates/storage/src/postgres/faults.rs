@@ -72,6 +72,10 @@ pub(super) fn sentence(error: &sqlx::Error) -> Cow<'static, str> {
         Some("57P01" | "57P02" | "57P03") => "the database is stopping or starting".into(),
         Some("XX001" | "XX002") => format!("the database is damaged ({error})").into(),
         _ => match error {
+            // What is wrong with a certificate comes as an error of the connection.
+            sqlx::Error::Io(reason) if reason.kind() == ErrorKind::InvalidData => {
+                format!("no TLS connection to the database can be made: {reason}").into()
+            }
             sqlx::Error::Io(reason) => format!("the database cannot be reached: {reason}").into(),
             sqlx::Error::Tls(reason) => {
                 format!("no TLS connection to the database can be made: {reason}").into()

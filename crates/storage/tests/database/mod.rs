@@ -1,6 +1,9 @@
 //! A PostgreSQL database for each test, on the server that `scripts/with-postgres.sh` starts.
 #![allow(dead_code)] // every test binary uses its own part of this
 
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -138,4 +141,51 @@ async fn make_template() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     execute(&format!("ALTER DATABASE {TEMPLATE} IS_TEMPLATE true")).await;
+}
+
+/// A PostgreSQL server of one test's own, which others are not to be restarted with.
+pub struct OwnServer {
+    script: Child,
+    url: String,
+    control: String,
+}
+
+impl OwnServer {
+    /// Starts it.
+    pub fn start() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut script = Command::new(root.join("scripts/with-postgres.sh"))
+            .args([
+                "bash",
+                "-c",
+                "echo \"$ATOMIK_TEST_POSTGRES_URL\"; echo \"$ATOMIK_TEST_POSTGRES_CTL\"; read -r _",
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(script.stdout.take().unwrap()).lines();
+        let mut line = || lines.next().unwrap_or_else(|| panic!("the server did not start")).unwrap();
+        let (url, control) = (line(), line());
+        Self { script, url, control }
+    }
+
+    /// The URL of its database.
+    pub fn url(&self) -> SecretString {
+        SecretString::from(self.url.as_str())
+    }
+
+    /// Does something with it: `-m immediate restart`.
+    pub fn control(&self, action: &str) {
+        let command = format!("cd / && {} {action}", self.control);
+        let done = Command::new("bash").args(["-c", &command]).stdout(Stdio::null()).status().unwrap();
+        assert!(done.success(), "{action}");
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        drop(self.script.stdin.take()); // ends the script, which stops the server
+        let _ = self.script.wait();
+    }
 }
