@@ -265,6 +265,40 @@ async fn whoever_follows_the_changes_of_many_writers_misses_none() {
     assert!(copy.values().all(|value| *value == CHANGES), "{copy:?}");
 }
 
+/// A number that was drawn first and is committed last is seen all the same: nobody commits a higher one meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_is_committed_late_is_not_missed() {
+    let database = Database::new().await;
+    let store = Arc::new(database.open(ALONE).await);
+    let (alice, bob) = (tenant(&*store, "alice").await.unwrap(), tenant(&*store, "bob").await.unwrap());
+    let mut seen = store.snapshot().await.unwrap().change;
+    let mut slow = database.raw().await;
+    let begin = "BEGIN; UPDATE webhooks SET name = 'late' WHERE token = 'token-alice'";
+    sqlx::raw_sql(begin).execute(&mut slow).await.unwrap();
+    let (writer, trader) = (Arc::clone(&store), bob.clone());
+    let quick = tokio::spawn(async move {
+        let patch = WebhookPatch { name: Some("quick".to_owned()), ..WebhookPatch::default() };
+        writer.update_webhook(trader.user.id, trader.webhook.id, patch, None).await.unwrap();
+    });
+    let mut told = std::collections::BTreeSet::new();
+    let mut follow = async || {
+        let (now, changes) = store.changes_since(seen).await.unwrap();
+        seen = now;
+        told.extend(changes.iter().map(|change| match change {
+            Changed::Webhook(id, _) => *id,
+            other => panic!("{other:?}"),
+        }));
+    };
+    for _ in 0..20 {
+        follow().await;
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    sqlx::raw_sql("COMMIT").execute(&mut slow).await.unwrap();
+    quick.await.unwrap();
+    follow().await;
+    assert_eq!(told.into_iter().collect::<Vec<_>>(), [alice.webhook.id, bob.webhook.id]);
+}
+
 /// What each writes is in the other's order, so that they get in each other's way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transactions_that_collide_are_tried_again() {
