@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use atomik_brokers::paper::{self, HeldVenue};
-use atomik_ports::{Operations, StoreError};
-use atomik_storage::sqlite::{DATABASE_FILE, SqliteStore};
+use atomik_ports::{Store, StoreError};
+use atomik_storage::sqlite::DATABASE_FILE;
 
 use crate::config::Config;
 use crate::{output, store};
@@ -31,7 +31,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 pub async fn backup(config: &Config, file: &Path) -> anyhow::Result<()> {
     let store = store::open_existing(config).await?;
     let Some(held) = HeldVenue::hold(&config.store.data_dir).await? else {
-        copy_books(&store, file).await?;
+        copy_books(&*store, file).await?;
         output::line(format_args!(
             "Backed up to {}. The paper broker has not run yet, so there is nothing of it to copy.",
             file.display()
@@ -43,7 +43,7 @@ pub async fn backup(config: &Config, file: &Path) -> anyhow::Result<()> {
         ErrorKind::AlreadyExists => exists(&venue_file),
         _ => anyhow!("no backup was made: {} cannot be written: {error}", venue_file.display()),
     })?;
-    let copied = copy_both(&store, file, held, &venue_file).await;
+    let copied = copy_both(&*store, file, held, &venue_file).await;
     if copied.is_err() {
         // What is there is half a backup. That it cannot be removed adds nothing to the error.
         let _ = fs::remove_file(&venue_file);
@@ -57,12 +57,7 @@ pub async fn backup(config: &Config, file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn copy_both(
-    store: &SqliteStore,
-    file: &Path,
-    held: HeldVenue,
-    venue_file: &Path,
-) -> anyhow::Result<()> {
+async fn copy_both(store: &dyn Store, file: &Path, held: HeldVenue, venue_file: &Path) -> anyhow::Result<()> {
     held.copy(venue_file.to_str().context("the backup file's name is not UTF-8")?).await?;
     let let_go = async {
         tokio::time::timeout(BEGINNING, begun(file)).await.context("no backup was made: the disk is slow")?;
@@ -72,7 +67,7 @@ async fn copy_both(
     File::open(venue_file)?.sync_all().context("the copy of the paper accounts cannot be flushed")
 }
 
-async fn copy_books(store: &SqliteStore, file: &Path) -> anyhow::Result<()> {
+async fn copy_books(store: &dyn Store, file: &Path) -> anyhow::Result<()> {
     store.backup(file).await.map_err(|error| match error {
         StoreError::Taken(_) => exists(file),
         StoreError::Unavailable(reason) => anyhow!("no backup was made: {reason}"),
@@ -80,7 +75,7 @@ async fn copy_books(store: &SqliteStore, file: &Path) -> anyhow::Result<()> {
     })
 }
 
-/// Waits until the copy of the books shows which moment it is of: SQLite begins to read before it writes.
+/// Waits until the copy of the books shows which moment it is of: both stores begin to read before they write.
 async fn begun(file: &Path) {
     while fs::metadata(file).map_or(0, |metadata| metadata.len()) == 0 {
         tokio::time::sleep(LOOK_AGAIN).await;

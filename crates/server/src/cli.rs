@@ -49,6 +49,9 @@ pub enum Command {
     /// monday.paper.db where it is named monday.db. Neither may exist. Both copies are of the same moment; keep them
     /// together.
     ///
+    /// Of a PostgreSQL database (store.postgres_url) the copy is one for a data directory, too, and is made row by row; for a
+    /// large one, PostgreSQL's own tools (pg_dump) are the better ones.
+    ///
     /// To restore, put them into an empty directory as atomik.db and paper.db, with a copy of master.key beside them,
     /// and serve it: atomik serve --data-dir DIR.
     Backup(BackupArgs),

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use atomik_domain::{HaltId, HaltMode, HaltScope};
-use atomik_ports::directory::{Directory, NewHalt};
-use atomik_ports::{Clock, StoreError, SystemClock};
-use atomik_storage::sqlite::SqliteStore;
+use atomik_ports::directory::NewHalt;
+use atomik_ports::{Clock, Store, StoreError, SystemClock};
 
 use crate::cli::HaltAction;
 use crate::config::Config;
@@ -22,15 +21,15 @@ const MAX_REASON: usize = 500;
 pub async fn halt(config: &Config, action: HaltAction) -> anyhow::Result<()> {
     let store = store::open_existing(config).await?;
     match action {
-        HaltAction::List => list(&store).await,
+        HaltAction::List => list(&*store).await,
         HaltAction::Declare { scope, id, mode, reason } => {
-            declare(&store, &scope, id, &mode, &reason, &config.store.data_dir).await
+            declare(&*store, &scope, id, &mode, &reason, &config.store.data_dir).await
         }
-        HaltAction::Resume { id } => resume(&store, id).await,
+        HaltAction::Resume { id } => resume(&*store, id).await,
     }
 }
 
-async fn list(store: &SqliteStore) -> anyhow::Result<()> {
+async fn list(store: &dyn Store) -> anyhow::Result<()> {
     let halts = store.halts().await?;
     if halts.is_empty() {
         output::line("No halt is in force.")?;
@@ -49,7 +48,7 @@ async fn list(store: &SqliteStore) -> anyhow::Result<()> {
 }
 
 async fn declare(
-    store: &SqliteStore,
+    store: &dyn Store,
     scope: &str,
     id: Option<i64>,
     mode: &str,
@@ -81,7 +80,7 @@ async fn declare(
 }
 
 /// A halt on what does not exist would stop nothing, and nobody would notice.
-async fn check_target(store: &SqliteStore, scope: HaltScope) -> anyhow::Result<()> {
+async fn check_target(store: &dyn Store, scope: HaltScope) -> anyhow::Result<()> {
     let snapshot = store.snapshot().await?;
     let exists = match scope {
         HaltScope::System => true,
@@ -91,7 +90,7 @@ async fn check_target(store: &SqliteStore, scope: HaltScope) -> anyhow::Result<(
     if exists { Ok(()) } else { bail!("there is no {}", written(scope)) }
 }
 
-async fn resume(store: &SqliteStore, id: i64) -> anyhow::Result<()> {
+async fn resume(store: &dyn Store, id: i64) -> anyhow::Result<()> {
     match store.lift_halt(HaltId(id), None, SystemClock.now()).await {
         Ok(()) => Ok(output::line(format_args!("Halt {id} is lifted."))?),
         Err(StoreError::NotFound) => bail!("no halt {id} is in force; see `atomik halt list`"),

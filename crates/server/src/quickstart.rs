@@ -10,10 +10,9 @@ use atomik_domain::strategy::{Behavior, DEFAULT_MAX_SIGNAL_AGE_S, OnOppositeEntr
 use atomik_domain::tier::Limited;
 use atomik_domain::{BrokerAccount, BrokerId, Environment, Qty, Symbol, UnixMicros, User, WebhookId};
 use atomik_http::provisioning::{self, WebhookKeys};
-use atomik_ports::directory::{Directory, NewBrokerAccount, NewStrategy, NewWebhook};
+use atomik_ports::directory::{NewBrokerAccount, NewStrategy, NewWebhook};
 use atomik_ports::store::MAX_PAGE;
-use atomik_ports::{Clock, Credentials, PageRequest, StoreError, SystemClock};
-use atomik_storage::sqlite::SqliteStore;
+use atomik_ports::{Clock, Credentials, PageRequest, Store, StoreError, SystemClock};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::QuickstartArgs;
@@ -44,8 +43,8 @@ pub async fn quickstart(config: &Config, args: &QuickstartArgs) -> anyhow::Resul
     let quantity = parse_decimal(&args.quantity).map(Qty).filter(|quantity| *quantity > Qty::ZERO);
     let quantity = quantity.context("the quantity must be a plain number greater than 0")?;
     let store = store::open_or_make(config).await?;
-    let owner = owner(&store, args).await?;
-    let made = make(&store, &owner.user, symbol.clone(), quantity, SystemClock.now()).await?;
+    let owner = owner(&*store, args).await?;
+    let made = make(&*store, &owner.user, symbol.clone(), quantity, SystemClock.now()).await?;
     tokio::time::sleep(NOTICED).await;
     let serve = output::command("serve", &config.store.data_dir);
     output::text(&instructions(&owner, &made, &symbol, quantity, &public_url, &serve))?;
@@ -53,7 +52,7 @@ pub async fn quickstart(config: &Config, args: &QuickstartArgs) -> anyhow::Resul
 }
 
 /// The user it is for: the first one is made, later ones must be there.
-async fn owner(store: &SqliteStore, args: &QuickstartArgs) -> anyhow::Result<MadeUser> {
+async fn owner(store: &dyn Store, args: &QuickstartArgs) -> anyhow::Result<MadeUser> {
     let email = args.email.as_deref().unwrap_or(DEFAULT_EMAIL);
     match store.user_by_email(&provisioning::email(email)?).await {
         Ok((user, _)) => return Ok(MadeUser { user, made_up: None }),
@@ -79,7 +78,7 @@ struct Made {
 }
 
 async fn make(
-    store: &SqliteStore,
+    store: &dyn Store,
     user: &User,
     symbol: Symbol,
     quantity: Qty,
@@ -125,7 +124,7 @@ async fn make(
 }
 
 /// The user's paper account; one is made where they have none.
-async fn paper_account(store: &SqliteStore, user: &User, now: UnixMicros) -> anyhow::Result<BrokerAccount> {
+async fn paper_account(store: &dyn Store, user: &User, now: UnixMicros) -> anyhow::Result<BrokerAccount> {
     let accounts = store.broker_accounts(user.id, PageRequest { limit: MAX_PAGE, before: None }).await?;
     if let Some(account) = accounts.items.into_iter().find(|account| account.broker.0 == PAPER) {
         return Ok(account);

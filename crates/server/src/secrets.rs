@@ -1,13 +1,9 @@
 //! `atomik secrets`: a new master key.
 
-use anyhow::bail;
-use atomik_ports::{Clock, SystemClock};
-use atomik_storage::sqlite::{Access, DATABASE_FILE, OpenOptions, SqliteStore};
-
 use crate::cli::SecretsAction;
 use crate::config::Config;
 use crate::master_key::{MasterKey, Rotation};
-use crate::output;
+use crate::{output, store};
 
 /// Does what was asked.
 ///
@@ -24,11 +20,7 @@ pub async fn secrets(config: &Config, action: SecretsAction) -> anyhow::Result<(
 /// server, or of this command, takes it.
 async fn rotate(config: &Config) -> anyhow::Result<()> {
     let dir = &config.store.data_dir;
-    if !dir.join(DATABASE_FILE).exists() {
-        bail!("{} is no data directory of atomik; name one with --data-dir", dir.display());
-    }
-    let options = OpenOptions { access: Access::Exclusive, max_size_bytes: config.store.max_size.0 };
-    let store = SqliteStore::open_with(dir, options, SystemClock.now()).await?;
+    let store = store::open_existing_alone(config).await?;
     // One that was cut short is finished first, so that its key is not overwritten.
     let sealed_with = store.sealed_with().await?;
     MasterKey::load_for(&config.secrets, dir, sealed_with.as_deref())?;

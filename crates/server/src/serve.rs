@@ -14,15 +14,14 @@ use atomik_http::dashboard::Dashboard;
 use atomik_http::serve::{Bounds, serve as serve_connections};
 use atomik_http::state::RenderMetrics;
 use atomik_http::{AppState, HttpSettings, PasswordCost};
-use atomik_ports::{BrokerConnector, Clock, Directory, Operations, PageRequest, Store, SystemClock};
-use atomik_storage::sqlite::{Access, OpenOptions, SqliteStore};
+use atomik_ports::{BrokerConnector, Clock, PageRequest, Store, SystemClock};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::master_key::MasterKey;
-use crate::{output, telemetry};
+use crate::{output, store, telemetry};
 
 /// How long a stop waits for accepted signals to be finished. With the listener's own wait it stays below ten seconds.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
@@ -38,19 +37,19 @@ const SESSION_KEY: &str = "atomik session key 1";
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::begin_logging(&config.log)?;
     let stop = stop_signal()?;
-    let store = open_store(&config).await?;
-    let sealed_with = store.sealed_with().await?;
+    let opened = store::open_for_server(&config).await?;
+    let sealed_with = opened.sealed_with().await?;
     let master_key = MasterKey::load_for(&config.secrets, &config.store.data_dir, sealed_with.as_deref())?;
-    let store = Arc::new(store.with_seal(master_key.seal()?).await?);
+    let store = opened.with_seal(master_key.seal()?).await?;
     let listener = bind(config.server.listen, "server.listen").await?;
     let bound = listener.local_addr().context("the listener has no address")?;
     let metrics = telemetry::begin_metrics()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let venue = open_venue(&config, &clock, &store).await?;
+    let venue = open_venue(&config, &clock, &*store).await?;
     let engine = start_engine(&config, clock, &store, &venue).await?;
     let state = AppState::new(
         Arc::clone(&engine),
-        Arc::clone(&store) as Arc<dyn Store>,
+        Arc::clone(&store),
         http_settings(&config, bound, &master_key, &metrics)?,
     );
     if let Some(address) = config.server.metrics_listen {
@@ -62,7 +61,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
             stopped(stop.clone()),
         ));
     }
-    announce(&config, &store, bound).await?;
+    announce(&config, &*store, bound).await?;
     let max_connections = usize::try_from(config.server.max_connections.get())?;
     let bounds = Bounds { max_connections, ..Bounds::default() };
     let ending = {
@@ -102,11 +101,6 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn open_store(config: &Config) -> anyhow::Result<SqliteStore> {
-    let options = OpenOptions { access: Access::Exclusive, max_size_bytes: config.store.max_size.0 };
-    Ok(SqliteStore::open_with(&config.store.data_dir, options, SystemClock.now()).await?)
-}
-
 async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("{key}: cannot listen on {address}"))
 }
@@ -114,7 +108,7 @@ async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
 async fn open_venue(
     config: &Config,
     clock: &Arc<dyn Clock>,
-    store: &SqliteStore,
+    store: &dyn Store,
 ) -> anyhow::Result<Arc<PaperVenue>> {
     // The simulated prices are this installation's own, and the same after every start. A restored copy has others.
     let (seed, _) = store.installation().as_u64_pair();
@@ -124,7 +118,7 @@ async fn open_venue(
 async fn start_engine(
     config: &Config,
     clock: Arc<dyn Clock>,
-    store: &Arc<SqliteStore>,
+    store: &Arc<dyn Store>,
     venue: &Arc<PaperVenue>,
 ) -> anyhow::Result<Arc<Engine>> {
     let trading = &config.trading;
@@ -136,7 +130,7 @@ async fn start_engine(
     });
     connectors.insert(BrokerId("paper".to_owned()), paper);
     let parts = EngineParts {
-        store: Arc::clone(store) as Arc<dyn Store>,
+        store: Arc::clone(store),
         clock,
         connectors,
         settings: EngineSettings {
@@ -172,7 +166,7 @@ fn http_settings(
 }
 
 /// Says where the server is and, where nobody uses it yet, what to do next.
-async fn announce(config: &Config, store: &SqliteStore, bound: SocketAddr) -> anyhow::Result<()> {
+async fn announce(config: &Config, store: &dyn Store, bound: SocketAddr) -> anyhow::Result<()> {
     let public_url = config.public_url(bound);
     tracing::info!(listen = %bound, public_url, "serving");
     output::line(format_args!("Atomik {} is listening on http://{bound}", env!("CARGO_PKG_VERSION")))?;

@@ -4,10 +4,9 @@ use anyhow::{Context, anyhow, bail};
 use atomik_domain::tier::Subscription;
 use atomik_domain::{Plan, Role, SubscriptionStatus, User};
 use atomik_http::provisioning;
-use atomik_ports::directory::{Directory, NewUser, Registration, UserPatch};
+use atomik_ports::directory::{NewUser, Registration, UserPatch};
 use atomik_ports::store::MAX_PAGE;
-use atomik_ports::{Clock, PageRequest, StoreError, SystemClock};
-use atomik_storage::sqlite::SqliteStore;
+use atomik_ports::{Clock, PageRequest, Store, StoreError, SystemClock};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::{PasswordArgs, UserAction};
@@ -24,25 +23,25 @@ pub async fn user(config: &Config, action: UserAction) -> anyhow::Result<()> {
         _ => store::open_existing(config).await?,
     };
     match action {
-        UserAction::List => list(&store).await,
+        UserAction::List => list(&*store).await,
         UserAction::Add { email, password } => {
-            let made = add(&store, &email, &password).await?;
+            let made = add(&*store, &email, &password).await?;
             say_made(&made)
         }
-        UserAction::Password { email, password } => set_password(&store, &email, &password).await,
+        UserAction::Password { email, password } => set_password(&*store, &email, &password).await,
         UserAction::Disable { email } => {
-            update(&store, &email, UserPatch { disabled: Some(true), ..UserPatch::default() }).await
+            update(&*store, &email, UserPatch { disabled: Some(true), ..UserPatch::default() }).await
         }
         UserAction::Enable { email } => {
-            update(&store, &email, UserPatch { disabled: Some(false), ..UserPatch::default() }).await
+            update(&*store, &email, UserPatch { disabled: Some(false), ..UserPatch::default() }).await
         }
         UserAction::Plan { email, plan, status } => {
             let patch = plan_patch(&plan, status.as_deref())?;
-            update(&store, &email, patch).await
+            update(&*store, &email, patch).await
         }
         UserAction::Role { email, role } => {
             let role: Role = role.parse().context("the role")?;
-            update(&store, &email, UserPatch { role: Some(role), ..UserPatch::default() }).await
+            update(&*store, &email, UserPatch { role: Some(role), ..UserPatch::default() }).await
         }
     }
 }
@@ -67,7 +66,7 @@ pub struct MadeUser {
 ///
 /// # Errors
 /// Where the email is taken or no address, or the password is not good enough.
-pub async fn add(store: &SqliteStore, email: &str, password: &PasswordArgs) -> anyhow::Result<MadeUser> {
+pub async fn add(store: &dyn Store, email: &str, password: &PasswordArgs) -> anyhow::Result<MadeUser> {
     let email = provisioning::email(email)?;
     let (password, made_up) = choose(password)?;
     let password_hash = provisioning::password_hash(password).await?;
@@ -112,7 +111,7 @@ fn read_password() -> anyhow::Result<SecretString> {
     Ok(password)
 }
 
-async fn list(store: &SqliteStore) -> anyhow::Result<()> {
+async fn list(store: &dyn Store) -> anyhow::Result<()> {
     output::line(format_args!(
         "{:>5}  {:<40} {:<7} {:<10} {:<10} disabled",
         "id", "email", "role", "plan", "status"
@@ -140,7 +139,7 @@ async fn list(store: &SqliteStore) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// Where there is none.
-async fn find(store: &SqliteStore, email: &str) -> anyhow::Result<User> {
+async fn find(store: &dyn Store, email: &str) -> anyhow::Result<User> {
     match store.user_by_email(&provisioning::email(email)?).await {
         Ok((user, _)) => Ok(user),
         Err(StoreError::NotFound) => bail!("there is no user {email}; see `atomik user list`"),
@@ -148,7 +147,7 @@ async fn find(store: &SqliteStore, email: &str) -> anyhow::Result<User> {
     }
 }
 
-async fn update(store: &SqliteStore, email: &str, patch: UserPatch) -> anyhow::Result<()> {
+async fn update(store: &dyn Store, email: &str, patch: UserPatch) -> anyhow::Result<()> {
     let user = find(store, email).await?;
     let user = store.update_user(user.id, patch).await?;
     output::line(format_args!(
@@ -162,7 +161,7 @@ async fn update(store: &SqliteStore, email: &str, patch: UserPatch) -> anyhow::R
     Ok(())
 }
 
-async fn set_password(store: &SqliteStore, email: &str, password: &PasswordArgs) -> anyhow::Result<()> {
+async fn set_password(store: &dyn Store, email: &str, password: &PasswordArgs) -> anyhow::Result<()> {
     let user = find(store, email).await?;
     let (password, made_up) = choose(password)?;
     let hash = provisioning::password_hash(password).await?;

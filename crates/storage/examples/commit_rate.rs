@@ -1,17 +1,22 @@
 //! How many signals a second one store commits, durably, for batches of several sizes: one caller after the other, over
 //! 2,000 webhooks, every signal a different one.
 //!
-//! `cargo run --release -p atomik-storage --example commit_rate [directory]`
+//! `cargo run --release -p atomik-storage --example commit_rate [directory | postgres://...]`: the embedded store below a
+//! directory, or the PostgreSQL store in a database, which is filled.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss)] // a tool for developers
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atomik_domain::{Code, OrderStatus, OutcomeStatus, SignalId, UnixMicros, WebhookId};
-use atomik_ports::journal::{Changes, Entry, Journal, NewSignal, Receipt, RepeatKeys};
+use atomik_ports::Store;
+use atomik_ports::journal::{Changes, Entry, NewSignal, Receipt, RepeatKeys};
+use atomik_storage::postgres::{OpenOptions, PostgresStore};
 use atomik_storage::sqlite::SqliteStore;
 use atomik_testkit::builders::{START, Tenant, fill, order, outcome, position, signal, tenant};
+use secrecy::SecretString;
 
 const WEBHOOKS: i64 = 2_000;
 const RUN: Duration = Duration::from_secs(4);
@@ -70,10 +75,11 @@ impl Run {
     }
 }
 
-async fn run(dir: &Path, batch: usize, trades: bool) -> Run {
-    let store = SqliteStore::open(dir, START).await.unwrap();
-    let alice = tenant(&store, "alice").await.unwrap();
-    let (mut number, mut latencies, begin) = (0, Vec::new(), Instant::now());
+async fn run(store: &dyn Store, name: &str, batch: usize, trades: bool) -> Run {
+    let alice = tenant(store, name).await.unwrap();
+    // Unlike those of the runs before, which the same database may hold.
+    let first = (batch as u64) << 40 | u64::from(trades) << 60;
+    let (mut number, mut latencies, begin) = (first, Vec::new(), Instant::now());
     while begin.elapsed() < RUN {
         let now = START.plus(i64::try_from(begin.elapsed().as_micros()).unwrap());
         let new = |number| {
@@ -101,15 +107,26 @@ async fn run(dir: &Path, batch: usize, trades: bool) -> Run {
             }
         }
     }
-    Run { latencies, signals: usize::try_from(number).unwrap(), took: begin.elapsed() }
+    Run { latencies, signals: usize::try_from(number - first).unwrap(), took: begin.elapsed() }
 }
 
 #[tokio::main]
 async fn main() {
-    let base = std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
+    let place = std::env::args().nth(1);
+    let url = place.clone().filter(|place| place.starts_with("postgres"));
+    let base = place.map_or_else(std::env::temp_dir, PathBuf::from);
     for (batch, trades) in [(1, false), (10, false), (64, false), (100, false), (1_000, false), (100, true)] {
-        let dir = tempfile::tempdir_in(&base).unwrap();
+        let dir = if url.is_some() { tempfile::tempdir() } else { tempfile::tempdir_in(&base) }.unwrap();
+        let store: Arc<dyn Store> = match &url {
+            Some(url) => {
+                let url = SecretString::from(url.as_str());
+                let store = PostgresStore::open(&url, OpenOptions::default(), START).await.unwrap();
+                Arc::new(store)
+            }
+            None => Arc::new(SqliteStore::open(dir.path(), START).await.unwrap()),
+        };
         let what = if trades { "that trade, by" } else { "plain, by" };
-        run(dir.path(), batch, trades).await.print(&format!("{what} {batch}"));
+        let what = format!("{what} {batch}");
+        run(&*store, &what, batch, trades).await.print(&what);
     }
 }

@@ -1,5 +1,14 @@
-//! The store: one folder an engine, each an adapter of the traits that `atomik-ports` calls a store, and the seal that all
-//! of them keep secrets under.
+//! The store: one folder an engine, each an adapter of the traits that `atomik-ports` calls a store; what does not depend on the
+//! engine (rows, columns, pages, what a call of the journal comes to); and the seal that all of them keep secrets under.
 
+mod batch;
+mod columns;
+mod eras;
+mod overview;
+mod pages;
+pub mod postgres;
+mod rows;
 pub mod seal;
+mod setup;
 pub mod sqlite;
+mod values;

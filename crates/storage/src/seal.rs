@@ -7,7 +7,7 @@
 use std::fmt;
 
 use atomik_domain::{BrokerAccountId, UserId};
-use atomik_ports::Credentials;
+use atomik_ports::{Credentials, StoreError};
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{Key, KeyInit, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
@@ -55,6 +55,28 @@ pub enum SealError {
     /// The system gives no randomness.
     #[error("the system gives no randomness")]
     NoRandomness,
+}
+
+/// Why a store was not given its master key.
+#[derive(Debug, thiserror::Error)]
+pub enum UnsealError {
+    /// Another key sealed what is there.
+    #[error(
+        "the broker accounts' credentials were sealed with another master key (id {found}; this one's id is {given}). Give \
+         the program the key it had before, or unlink the accounts and link them again"
+    )]
+    AnotherKey {
+        /// The id of the key that sealed them.
+        found: String,
+        /// The id of this one.
+        given: String,
+    },
+    /// The store's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A row's seal cannot be opened.
+    #[error("the credentials of broker account {0} cannot be opened: the row was damaged or moved")]
+    Damaged(BrokerAccountId),
 }
 
 /// Seals and opens.

@@ -261,8 +261,14 @@ mod tests {
         assert!(key.contains("64 hex digits") && !key.contains("deadbeef"), "{key}");
         let number = problem(Some("[secrets]\nmaster_key = 123456789"), &[]);
         assert!(number.contains("64 hex digits") && !number.contains("123456789"), "{number}");
-        let url = problem(None, &[("ATOMIK_STORE__POSTGRES_URL", "postgres://user:hunter2@db")]);
-        assert!(url.contains("cluster mode") && !url.contains("hunter2"), "{url}");
+        let url = problem(None, &[("ATOMIK_STORE__POSTGRES_URL", "mysql://user:hunter2@db")]);
+        assert!(url.contains("postgres://user:password@host") && !url.contains("hunter2"), "{url}");
+        let url = problem(None, &[("ATOMIK_STORE__REDIS_URL", "redis://user:hunter2@cache")]);
+        assert!(url.contains("store.redis_url") && !url.contains("hunter2"), "{url}");
+        let url = [("ATOMIK_STORE__POSTGRES_URL", "postgres://trader:hunter2@db.example:5433/books")];
+        let config = with(None, &url, &Flags::default()).unwrap();
+        let shown = format!("{config:?} {:?}", config.summary());
+        assert!(shown.contains("books at db.example:5433") && !shown.contains("hunter2"), "{shown}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use atomik_ports::directory::Registration;
 use serde::Deserialize;
 
 pub use layers::{Flags, load};
-pub use values::{HexKey, LogFormat, LogLevel, Proxies, PublicUrl, Size, Unread};
+pub use values::{DatabaseUrl, HexKey, LogFormat, LogLevel, Proxies, PublicUrl, Size, Unread};
 
 /// The commented default file.
 pub const DEFAULT_FILE: &str = include_str!("../default.toml");
@@ -74,9 +74,9 @@ pub struct Store {
     /// How large the database may grow.
     #[serde(deserialize_with = "read::parsed")]
     pub max_size: Size,
-    /// Cluster mode's database.
+    /// The PostgreSQL database that everything but the paper broker's accounts is kept in.
     #[serde(default, deserialize_with = "read::optional")]
-    pub postgres_url: Option<Unread>,
+    pub postgres_url: Option<DatabaseUrl>,
     /// Cluster mode's Redis.
     #[serde(default, deserialize_with = "read::optional")]
     pub redis_url: Option<Unread>,
@@ -180,13 +180,17 @@ impl Config {
             (None, Some(file)) => file.display().to_string(),
             (None, None) => "in the data directory".to_owned(),
         };
+        let database = match &self.store.postgres_url {
+            Some(url) => format!("PostgreSQL, {}", crate::store::place(url)),
+            None => self.store.max_size.to_string(),
+        };
         vec![
             ("listen", self.server.listen.to_string()),
             ("public URL", self.public_url(self.server.listen)),
             ("trusted proxies", if proxies.is_empty() { "none".to_owned() } else { proxies.join(", ") }),
             ("metrics", self.server.metrics_listen.unwrap_or(self.server.listen).to_string()),
             ("data directory", self.store.data_dir.display().to_string()),
-            ("database", self.store.max_size.to_string()),
+            ("database", database),
             ("registration", self.auth.registration.to_string()),
             ("master key", master_key),
             (
@@ -200,12 +204,10 @@ impl Config {
     /// What is wrong although every value by itself is right.
     fn contradictions(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        let cluster = [("postgres_url", &self.store.postgres_url), ("redis_url", &self.store.redis_url)];
-        for (key, _) in cluster.iter().filter(|(_, url)| url.is_some()) {
-            problems.push(format!(
-                "store.{key}: cluster mode (PostgreSQL and Redis) is not in this version; remove the key, and \
-                 everything is kept by SQLite in store.data_dir"
-            ));
+        if self.store.redis_url.is_some() {
+            problems.push(
+                "store.redis_url: cluster mode with Redis is not in this version; remove the key".to_owned(),
+            );
         }
         if self.secrets.master_key.is_some() && self.secrets.master_key_file.is_some() {
             problems.push("secrets: set master_key or master_key_file, not both".to_owned());

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use atomik_domain::ip_allowlist::canonical;
 use ipnet::IpNet;
-use secrecy::{ExposeSecret, SecretSlice};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 /// The proxies that are believed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,6 +101,28 @@ impl FromStr for Unread {
 
     fn from_str(_: &str) -> Result<Self, Self::Err> {
         Ok(Self)
+    }
+}
+
+/// The URL of a PostgreSQL database, which holds a password.
+#[derive(Clone, Debug)]
+pub struct DatabaseUrl(SecretString);
+
+impl DatabaseUrl {
+    /// The URL, to open the database with.
+    #[must_use]
+    pub fn secret(&self) -> &SecretString {
+        &self.0
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url = SecretString::from(text);
+        atomik_storage::postgres::place_of(&url)?;
+        Ok(Self(url))
     }
 }
 

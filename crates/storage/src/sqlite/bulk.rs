@@ -4,6 +4,7 @@
 //! statement up to the largest chunk, and chunks have a few fixed sizes, whose SQL is constant: written once, prepared
 //! once per connection. What is missing to a chunk's size is filled up with rows of nulls, which the statement leaves out.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 
@@ -13,6 +14,7 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Encode, Type};
 
 use super::faults::fault;
+use crate::values::{self, Value};
 
 /// Chunk sizes. Powers of two: less than half of a chunk is ever filled up.
 const SIZES: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, LARGEST];
@@ -145,7 +147,7 @@ impl Bulk {
         }
         debug_assert_eq!(binds.arguments.len(), chunk.len() * self.columns, "{}", self.head);
         while binds.arguments.len() < variables && binds.error.is_none() {
-            binds.add(None::<i64>);
+            binds.put(None::<i64>);
         }
         binds.error.map_or(Ok(binds.arguments), |error| Err(fault(sqlx::Error::Encode(error))))
     }
@@ -187,10 +189,20 @@ pub(super) struct Binds {
 }
 
 impl Binds {
-    /// The next value.
-    pub fn add<'q, V: Encode<'q, Sqlite> + Type<Sqlite>>(&mut self, value: V) -> &mut Self {
+    fn put<'q, V: Encode<'q, Sqlite> + Type<Sqlite>>(&mut self, value: V) {
         if let Err(error) = self.arguments.add(value) {
             self.error = Some(error);
+        }
+    }
+}
+
+impl values::Binds for Binds {
+    fn add<'v>(&mut self, value: impl Into<Value<'v>>) -> &mut Self {
+        match value.into() {
+            Value::Integer(number) => self.put(number),
+            Value::Text(text) => self.put(text.map(Cow::into_owned)),
+            Value::Blob(bytes) => self.put(bytes),
+            Value::Flag(flag) => self.put(flag),
         }
         self
     }

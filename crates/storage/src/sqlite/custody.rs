@@ -8,29 +8,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::SqliteStore;
 use super::faults::fault;
-use crate::seal::{Row, Seal, Sealed};
-
-/// Why a store was not given its master key.
-#[derive(Debug, thiserror::Error)]
-pub enum UnsealError {
-    /// Another key sealed what is there.
-    #[error(
-        "the broker accounts' credentials were sealed with another master key (id {found}; this one's id is {given}). Give \
-         the program the key it had before, or unlink the accounts and link them again"
-    )]
-    AnotherKey {
-        /// The id of the key that sealed them.
-        found: String,
-        /// The id of this one.
-        given: String,
-    },
-    /// The store's.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A row's seal cannot be opened.
-    #[error("the credentials of broker account {0} cannot be opened: the row was damaged or moved")]
-    Damaged(BrokerAccountId),
-}
+use crate::seal::{Row, Seal, Sealed, UnsealError};
 
 impl SqliteStore {
     /// Gives the store the key that seals credentials.

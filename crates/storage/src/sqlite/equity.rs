@@ -5,10 +5,10 @@ use atomik_ports::StoreError;
 use atomik_ports::overview::{EQUITY_HOURLY_US, EQUITY_WHOLE_US, EquitySample};
 
 use super::SqliteStore;
-use super::columns::Columns;
 use super::faults::fault;
 use super::retention::remove_in_steps;
-use super::rows::read_all;
+use crate::overview::read_sample;
+use crate::rows::read_all;
 
 const HOUR_US: i64 = 3600 * UnixMicros::SECOND;
 
@@ -79,17 +79,6 @@ pub(super) async fn samples(
         .await
         .map_err(fault)?;
     read_all(&rows, read_sample)
-}
-
-fn read_sample(columns: &mut Columns<'_>) -> Result<EquitySample, StoreError> {
-    Ok(EquitySample {
-        broker_account_id: BrokerAccountId(columns.get()?),
-        at: columns.time()?,
-        currency: columns.get()?,
-        cash: columns.decimal()?,
-        equity: columns.decimal()?,
-        simulated: columns.flag()?,
-    })
 }
 
 /// Removes samples that are too old, and of those that are no longer kept whole all but the last of each hour. Up to where

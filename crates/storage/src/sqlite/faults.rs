@@ -11,7 +11,7 @@ const FLUSH_FAILED: [i32; 2] = [10 | (4 << 8), 10 | (5 << 8)];
 
 /// The error of a query, for the caller of the store.
 #[allow(clippy::needless_pass_by_value)] // the shape of `map_err`
-pub(super) fn fault(error: sqlx::Error) -> StoreError {
+pub(crate) fn fault(error: sqlx::Error) -> StoreError {
     match primary_code(&error) {
         Some(CORRUPT | NOT_A_DATABASE) => StoreError::Corrupt(sentence(&error).into_owned()),
         _ => StoreError::Unavailable(sentence(&error).into_owned()),

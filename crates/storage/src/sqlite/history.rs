@@ -5,47 +5,26 @@
 use std::cmp::Reverse;
 
 use async_trait::async_trait;
-use atomik_domain::{
-    ClientOrderId, Code, DeliveryId, Fill, Order, Outcome, OutcomeStatus, SignalId, UserId, WebhookId,
-};
+use atomik_domain::{ClientOrderId, Code, Fill, Order, Outcome, OutcomeStatus, SignalId, UserId, WebhookId};
 use atomik_ports::history::{Delivery, DeliveryFilter, History, Signal, SignalRecord, TradeFilter};
 use atomik_ports::journal::PositionRecord;
-use atomik_ports::store::MAX_PAGE;
 use atomik_ports::{Page, PageRequest, StoreError};
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
 
 use super::SqliteStore;
-use super::columns::Columns;
-use super::eras::{DISORDER_US, Eras, first_since, with_eras};
+use super::eras::{between, first_since, with_eras};
 use super::faults::fault;
-use super::rows::{
-    FILL, OUTCOME, SIGNAL, order_columns, position_columns, read_all, read_fill, read_ip, read_notes,
-    read_order, read_outcome, read_position, read_signal, urgency_of,
+use crate::columns::Columns;
+use crate::eras::{DISORDER_US, Eras, MAX_ERAS_BY_OUTCOME};
+use crate::pages::{
+    below, beyond, by_outcomes, direction, keyed, not_accepted, paged, read_delivery, records, rows_wanted,
+    without_keys,
 };
-
-/// How many eras one read of signals by their outcomes looks into at least, where it does not find enough before. What it
-/// costs is a look at the outcomes of each of the user's signals there.
-const MAX_ERAS_BY_OUTCOME: i64 = 64;
-
-/// How many rows to ask for: one more than wanted tells whether there is a next page.
-pub(super) fn rows_wanted(page: PageRequest) -> i64 {
-    i64::from(page.limit.clamp(1, MAX_PAGE)) + 1
-}
-
-/// Where to start: below this id.
-pub(super) fn below(page: PageRequest) -> i64 {
-    page.before.unwrap_or(i64::MAX)
-}
-
-/// Makes a page of rows that were asked for with [`rows_wanted`].
-pub(super) fn paged<T>(mut items: Vec<T>, page: PageRequest, key: impl Fn(&T) -> i64) -> Page<T> {
-    let limit = usize::try_from(rows_wanted(page) - 1).unwrap_or(usize::MAX);
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = if more { items.last().map(key) } else { None };
-    Page { items, next }
-}
+use crate::rows::{
+    FILL, OUTCOME, SIGNAL, order_columns, position_columns, read_all, read_fill, read_order, read_outcome,
+    read_position, read_signal, urgency_of,
+};
 
 #[async_trait]
 impl History for SqliteStore {
@@ -71,12 +50,13 @@ impl History for SqliteStore {
             }
             _ => Vec::new(),
         };
-        if let Some((among, code)) = not_accepted(filter) {
+        if let Some(code) = not_accepted(filter) {
+            let among = code.map_or_else(String::new, |(compared, _)| format!("AND code {compared} ?4"));
             let rows = sqlx::query(AssertSqlSafe(format!("{OTHERS} {among} ORDER BY id DESC LIMIT ?3")))
                 .bind(webhook_id.0)
                 .bind(below(page))
                 .bind(rows_wanted(page))
-                .bind(code.map(Code::as_str))
+                .bind(code.map(|(_, code)| code.as_str()))
                 .fetch_all(&mut *read)
                 .await
                 .map_err(fault)?;
@@ -204,26 +184,7 @@ async fn eras_of(
     if let Some(until) = filter.until {
         below = below.min(first_since(read, "signals", "received_at", until.plus(2 * DISORDER_US)).await?);
     }
-    Eras::between(read, above, below, filter.oldest_first).await
-}
-
-/// Whether a signal is chosen by what its strategies made of it.
-fn by_outcomes(filter: &TradeFilter) -> bool {
-    filter.outcome.is_some()
-        || filter.strategy_id.is_some()
-        || filter.broker_account_id.is_some()
-        || filter.symbol.is_some()
-}
-
-/// Where a filtered list starts: below this id, or above it where it is oldest first.
-fn beyond(filter: &TradeFilter, page: PageRequest) -> i64 {
-    let start = if filter.oldest_first { i64::MIN } else { i64::MAX };
-    page.before.unwrap_or(start)
-}
-
-/// How ids compare to where a filtered list starts, and how they are ordered.
-fn direction(filter: &TradeFilter) -> (&'static str, &'static str) {
-    if filter.oldest_first { (">", "ASC") } else { ("<", "DESC") }
+    between(read, above, below, filter.oldest_first).await
 }
 
 /// The query of a list whose rows belong to a strategy, to be bound by [`filtered`]: `time` is the column that `since` and
@@ -254,18 +215,6 @@ fn filtered<'q>(
         .bind(filter.symbol.as_ref().map(|symbol| symbol.as_str().to_owned()))
         .bind(filter.since.map(|since| since.0))
         .bind(filter.until.map(|until| until.0))
-}
-
-/// A row that starts with its key.
-fn keyed<T>(
-    columns: &mut Columns<'_>,
-    read: impl Fn(&mut Columns<'_>) -> Result<T, StoreError>,
-) -> Result<(i64, T), StoreError> {
-    Ok((columns.get()?, read(columns)?))
-}
-
-fn without_keys<T>(page: Page<(i64, T)>) -> Page<T> {
-    page.map(|(_, item)| item)
 }
 
 /// A user's newest (or oldest) signals of some eras, by webhook, as they are indexed. Finds their ids first and only then
@@ -328,13 +277,7 @@ async fn with_all_that_came(
         .await?,
         |row| keyed(row, read_fill),
     )?;
-    let record = |signal: Signal| SignalRecord {
-        outcomes: outcomes.iter().filter(|outcome| outcome.signal_id == signal.id).cloned().collect(),
-        orders: orders.iter().filter(|order| order.signal_id == signal.id).cloned().collect(),
-        fills: fills.iter().filter(|(_, fill)| fill.signal_id == signal.id).cloned().collect(),
-        signal,
-    };
-    Ok(signals.into_iter().map(record).collect())
+    Ok(records(signals, &outcomes, &orders, &fills))
 }
 
 async fn of_signals(
@@ -360,7 +303,7 @@ async fn accepted(
         with_eras("?4", "?5")
     );
     let mut deliveries = Vec::new();
-    for stretch in Eras::between(connection, i64::MIN, below(page), false).await? {
+    for stretch in between(connection, i64::MIN, below(page), false).await? {
         let rows = sqlx::query(AssertSqlSafe(sql.as_str()))
             .bind(webhook_id.0)
             .bind(below(page))
@@ -381,36 +324,3 @@ async fn accepted(
 /// The other deliveries, in the columns of [`accepted`].
 const OTHERS: &str = "SELECT id, webhook_id, received_at, duration_us, remote_ip, status, code, detail, payload, signal_id, \
      suppressed, NULL AS notes FROM deliveries WHERE webhook_id = ?1 AND id < ?2";
-
-/// Which of the other deliveries a filter takes, and the code to bind as ?4; `None`: none of them.
-fn not_accepted(filter: DeliveryFilter) -> Option<(&'static str, Option<Code>)> {
-    match filter {
-        DeliveryFilter::All => Some(("", None)),
-        DeliveryFilter::Accepted | DeliveryFilter::Code(Code::Accepted) => None,
-        DeliveryFilter::Refused => Some(("AND code <> ?4", Some(Code::Replayed))),
-        DeliveryFilter::Replayed => Some(("AND code = ?4", Some(Code::Replayed))),
-        DeliveryFilter::Code(code) => Some(("AND code = ?4", Some(code))),
-    }
-}
-
-fn read_delivery(columns: &mut Columns<'_>) -> Result<Delivery, StoreError> {
-    let mut delivery = Delivery {
-        id: DeliveryId(columns.get()?),
-        webhook_id: WebhookId(columns.get()?),
-        received_at: columns.time()?,
-        duration_us: columns.get()?,
-        remote_ip: read_ip(columns)?,
-        status: columns.number()?,
-        code: columns.word_by(Code::parse)?,
-        detail: columns.get::<Option<String>>()?.unwrap_or_default(),
-        payload: columns.get()?,
-        signal_id: columns.get::<Option<i64>>()?.map(SignalId),
-        suppressed: columns.number()?,
-    };
-    if delivery.detail.is_empty() {
-        let mut detail = vec![delivery.code.meaning().to_owned()];
-        detail.extend(read_notes(columns)?);
-        delivery.detail = detail.join(" ");
-    }
-    Ok(delivery)
-}

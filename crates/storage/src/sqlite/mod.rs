@@ -19,7 +19,6 @@ mod open;
 mod operations;
 mod overview;
 mod retention;
-mod rows;
 mod writer;
 
 use std::fs::File;
@@ -30,8 +29,10 @@ use atomik_ports::StoreError;
 use sqlx::SqlitePool;
 use uuid::Uuid;
 
-pub use custody::UnsealError;
+pub(crate) use faults::fault as copy_fault;
 pub use open::OpenError;
+pub(crate) use open::make_copy;
+pub(crate) use operations::{not_writable, reserve};
 
 use crate::seal::Seal;
 use faults::fault;

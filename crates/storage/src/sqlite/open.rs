@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use atomik_domain::UnixMicros;
+use atomik_ports::StoreError;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
@@ -14,7 +15,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, SqlSafeStr};
 use uuid::Uuid;
 
-use super::faults::{is_corruption, sentence};
+use super::faults::{fault, is_corruption, sentence};
 use super::writer::Writer;
 use super::{Access, DATABASE_FILE, LOCK_FILE, OpenOptions, SqliteStore};
 
@@ -273,6 +274,15 @@ async fn prepare_schema(
     // `run` takes anything to acquire a connection from, which makes a future that is not Send for every lifetime.
     let migrated = migrator.run_direct(None, connection, false).await;
     migrated.map_err(|error| failed_migration(dir, file, error))
+}
+
+/// Makes the schema in an empty file that another store is to be copied into.
+pub(crate) async fn make_copy(file: &Path) -> Result<SqliteConnection, StoreError> {
+    let options = base_options(file).page_size(PAGE_SIZE).journal_mode(SqliteJournalMode::Delete);
+    let mut connection = options.connect().await.map_err(fault)?;
+    let made = migrator().run_direct(None, &mut connection, false).await;
+    made.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    Ok(connection)
 }
 
 /// Migration 2 once made the index of migration 4 besides, and files of then hold the checksum of that text. What it made is

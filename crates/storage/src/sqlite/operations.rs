@@ -16,7 +16,7 @@ use super::SqliteStore;
 use super::equity;
 use super::faults::fault;
 use super::retention;
-use super::rows::{
+use crate::rows::{
     FILL, OUTCOME, SIGNAL, order_columns, position_columns, read_all, read_fill, read_order, read_outcome,
     read_position, read_signal,
 };
@@ -110,14 +110,7 @@ impl Operations for SqliteStore {
 
     async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         let text = to.to_str().ok_or_else(|| not_writable("its name is not UTF-8"))?;
-        let mut options = tokio::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        options.mode(0o600); // it holds password hashes
-        let reserved = options.open(to).await.map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => StoreError::Taken("the backup file's name"),
-            _ => not_writable(error),
-        })?;
+        let reserved = reserve(to).await?;
         // SQLite writes into a file that is there as long as it is empty.
         let copied = sqlx::query("VACUUM INTO ?1").bind(text).execute(&self.readers).await.map_err(fault);
         let copied = match copied {
@@ -145,6 +138,18 @@ async fn make_another_installation(copy: &Path) -> Result<(), sqlx::Error> {
     copy.close().await
 }
 
-fn not_writable(reason: impl std::fmt::Display) -> StoreError {
+/// Makes the file of a copy, which must not exist and only its owner may read: it holds password hashes.
+pub(crate) async fn reserve(to: &Path) -> Result<tokio::fs::File, StoreError> {
+    let mut options = tokio::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    options.open(to).await.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => StoreError::Taken("the backup file's name"),
+        _ => not_writable(error),
+    })
+}
+
+pub(crate) fn not_writable(reason: impl std::fmt::Display) -> StoreError {
     StoreError::Unavailable(format!("the backup file cannot be written: {reason}"))
 }

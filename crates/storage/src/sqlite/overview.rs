@@ -3,30 +3,28 @@
 //! Neither signals nor deliveries have an index by time. Ids rise with time, so where a moment begins is found by halving
 //! the ids; from there on, what is a user's is found by their webhooks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use async_trait::async_trait;
-use atomik_domain::{
-    Amount, BrokerAccountId, Code, Order, OutcomeStatus, SignalId, StrategyId, UnixMicros, UserId, WebhookId,
-};
+use atomik_domain::{BrokerAccountId, Order, UnixMicros, UserId, WebhookId};
 use atomik_ports::StoreError;
-use atomik_ports::journal::SignalSource;
 use atomik_ports::overview::{
     AccountProfit, DeliveryGroup, EquitySample, FailureGroup, Happened, MAX_COUNTED, MAX_NOTABLE, Overview,
-    UnheardGroup, WebhookActivity,
+    WebhookActivity,
 };
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
 
 use super::SqliteStore;
-use super::columns::Columns;
 use super::equity;
-use super::eras::{ERA_BITS, first_since, with_eras};
+use super::eras::{first_since, with_eras};
 use super::faults::fault;
-use super::rows::{order_columns, read_all, read_order, urgency_of};
-
-/// How many eras (4,096 ids each, everybody's) one read goes back at most.
-const MAX_ERAS: i64 = 4_096;
+use crate::eras::ERA_BITS;
+use crate::overview::{
+    Counted, Last, MAX_ERAS, SignalGroup, activity, read_alerts, read_delivery_groups, read_failures,
+    read_last, read_signal_groups, sum_profits,
+};
+use crate::rows::{order_columns, read_all, read_order, urgency_of};
 
 /// The user's signals that are counted, as `recent`: ?1 user, ?2 webhooks as JSON or null for all, ?3 since, ?4 the newest
 /// era, ?5 the oldest one, ?6 how many at most. The newest eras come first, so that what is too much is the oldest.
@@ -93,18 +91,6 @@ impl Span {
     }
 }
 
-/// Signals of one webhook and source that stand alike.
-struct SignalGroup {
-    webhook_id: WebhookId,
-    source: SignalSource,
-    /// `None` where no strategy was active.
-    status: Option<OutcomeStatus>,
-    count: u64,
-    last_signal_id: SignalId,
-    first_at: UnixMicros,
-    last_at: UnixMicros,
-}
-
 async fn signal_groups(read: &mut SqliteConnection, span: &Span) -> Result<Vec<SignalGroup>, StoreError> {
     let sql = format!(
         "SELECT webhook_id, source, urgency, count(*), max(id) AS last, min(received_at), max(received_at) FROM (\
@@ -112,29 +98,14 @@ async fn signal_groups(read: &mut SqliteConnection, span: &Span) -> Result<Vec<S
         urgency = urgency_of("r.id")
     );
     let rows = span.query(RECENT, &sql).fetch_all(read).await.map_err(fault)?;
-    read_all(&rows, |columns| {
-        Ok(SignalGroup {
-            webhook_id: WebhookId(columns.get()?),
-            source: columns.word()?,
-            status: columns.get::<Option<i64>>()?.and_then(by_urgency),
-            count: columns.number()?,
-            last_signal_id: SignalId(columns.get()?),
-            first_at: columns.time()?,
-            last_at: columns.time()?,
-        })
-    })
-}
-
-fn by_urgency(urgency: i64) -> Option<OutcomeStatus> {
-    OutcomeStatus::ALL.iter().copied().find(|status| i64::from(status.urgency()) == urgency)
+    read_signal_groups(&rows)
 }
 
 /// How many of the signals of each webhook came as alerts.
 async fn alerts(read: &mut SqliteConnection, span: &Span) -> Result<HashMap<WebhookId, u64>, StoreError> {
     let sql = "SELECT webhook_id, count(*) FROM recent WHERE source = 'alert' GROUP BY webhook_id";
     let rows = span.query(RECENT, sql).fetch_all(read).await.map_err(fault)?;
-    let counts = read_all(&rows, |columns| Ok((WebhookId(columns.get()?), columns.number()?)))?;
-    Ok(counts.into_iter().collect())
+    read_alerts(&rows)
 }
 
 async fn failures(read: &mut SqliteConnection, span: &Span) -> Result<Vec<FailureGroup>, StoreError> {
@@ -148,18 +119,7 @@ async fn failures(read: &mut SqliteConnection, span: &Span) -> Result<Vec<Failur
          JOIN outcomes l ON l.signal_id = g.last AND l.strategy_id = g.strategy_id ORDER BY g.last DESC"
     );
     let rows = span.query(RECENT, &sql).fetch_all(read).await.map_err(fault)?;
-    read_all(&rows, |columns| {
-        Ok(FailureGroup {
-            strategy_id: StrategyId(columns.get()?),
-            status: columns.word()?,
-            code: columns.word_by(Code::parse)?,
-            detail: columns.get()?,
-            count: columns.number()?,
-            last_signal_id: SignalId(columns.get()?),
-            first_at: columns.time()?,
-            last_at: columns.time()?,
-        })
-    })
+    read_failures(&rows)
 }
 
 /// The deliveries that became no signal, and how many rows of the log they are.
@@ -170,19 +130,7 @@ async fn delivery_groups(
     let sql = "SELECT count(*), webhook_id, code, count(*) + sum(suppressed), min(received_at), max(received_at) \
          FROM recent GROUP BY webhook_id, code ORDER BY max(id) DESC";
     let rows = span.query(LOGGED, sql).fetch_all(read).await.map_err(fault)?;
-    let groups = read_all(&rows, |columns| Ok((columns.number::<u64>()?, read_delivery_group(columns)?)))?;
-    let looked_at = groups.iter().map(|(rows, _)| rows).sum();
-    Ok((groups.into_iter().map(|(_, group)| group).collect(), looked_at))
-}
-
-fn read_delivery_group(columns: &mut Columns<'_>) -> Result<DeliveryGroup, StoreError> {
-    Ok(DeliveryGroup {
-        webhook_id: WebhookId(columns.get()?),
-        code: columns.word_by(Code::parse)?,
-        count: columns.number()?,
-        first_at: columns.time()?,
-        last_at: columns.time()?,
-    })
+    read_delivery_groups(&rows)
 }
 
 async fn unknown_orders(read: &mut SqliteConnection, user_id: UserId) -> Result<Vec<Order>, StoreError> {
@@ -215,13 +163,7 @@ async fn profits(
     .fetch_all(&mut *read)
     .await
     .map_err(fault)?;
-    // Summed here: SQLite would sum as floats.
-    let mut sums: BTreeMap<i64, (Amount, Amount)> = BTreeMap::new();
-    for row in &rows {
-        let mut columns = Columns::of(row);
-        let sum = sums.entry(columns.get()?).or_default();
-        *sum = (sum.0 + columns.decimal()?, sum.1 + columns.decimal()?);
-    }
+    let sums = sum_profits(&rows)?;
     let mut profits = Vec::with_capacity(sums.len());
     for (account, (realized_profit, commission)) in sums {
         let currency: Option<String> = sqlx::query_scalar(
@@ -238,10 +180,7 @@ async fn profits(
 }
 
 /// When the last delivery came to each webhook of a span, and what became of it.
-async fn last_deliveries(
-    read: &mut SqliteConnection,
-    span: &Span,
-) -> Result<Vec<(WebhookId, Option<(UnixMicros, Code)>)>, StoreError> {
+async fn last_deliveries(read: &mut SqliteConnection, span: &Span) -> Result<Vec<Last>, StoreError> {
     let sql = ", last (webhook_id, delivery_id, signal_id) AS MATERIALIZED (SELECT w.id, \
            (SELECT max(d.id) FROM deliveries d WHERE d.webhook_id = w.id), \
            (SELECT newest FROM (SELECT (SELECT max(s.id) FROM signals s INDEXED BY signals_by_webhook \
@@ -259,11 +198,7 @@ async fn last_deliveries(
         .fetch_all(read)
         .await
         .map_err(fault)?;
-    read_all(&rows, |columns| {
-        let (webhook_id, at) = (WebhookId(columns.get()?), columns.optional_time()?);
-        let code = columns.get::<Option<&str>>()?.and_then(Code::parse);
-        Ok((webhook_id, at.zip(code)))
-    })
+    read_last(&rows)
 }
 
 #[async_trait]
@@ -271,31 +206,15 @@ impl Overview for SqliteStore {
     async fn happened(&self, user_id: UserId, since: UnixMicros) -> Result<Happened, StoreError> {
         let mut read = self.read().await?;
         let span = Span::of(&mut read, user_id, None, since).await?;
-        let groups = signal_groups(&mut read, &span).await?;
-        let (others, deliveries) = delivery_groups(&mut read, &span).await?;
-        let (profits, fills) = profits(&mut read, user_id, since).await?;
-        let mut happened = Happened {
-            others,
+        let counted = Counted {
+            signals: signal_groups(&mut read, &span).await?,
+            deliveries: delivery_groups(&mut read, &span).await?,
             failures: failures(&mut read, &span).await?,
             unknown_orders: unknown_orders(&mut read, user_id).await?,
-            profits,
-            ..Happened::default()
+            profits: profits(&mut read, user_id, since).await?,
+            cut: span.cut,
         };
-        for group in groups {
-            *happened.signals.entry(group.status.unwrap_or(OutcomeStatus::Skipped)).or_default() +=
-                group.count;
-            if group.source == SignalSource::Alert {
-                happened.accepted += group.count;
-            }
-            if group.status.is_none() && happened.unheard.len() < MAX_NOTABLE as usize {
-                happened.unheard.push(group.unheard());
-            }
-        }
-        let most = u64::from(MAX_COUNTED);
-        let signals: u64 = happened.signals.values().sum();
-        happened.truncated =
-            span.cut || signals >= most || deliveries >= most || fills >= MAX_COUNTED as usize;
-        Ok(happened)
+        Ok(counted.happened())
     }
 
     async fn webhook_activity(
@@ -309,20 +228,7 @@ impl Overview for SqliteStore {
         let last = last_deliveries(&mut read, &span).await?;
         let alerts = alerts(&mut read, &span).await?;
         let (others, _) = delivery_groups(&mut read, &span).await?;
-        let activity = |(webhook_id, last)| {
-            let counted = |replayed: bool| {
-                let own = others.iter().filter(|group| group.webhook_id == webhook_id);
-                own.filter(|group| (group.code == Code::Replayed) == replayed).map(|group| group.count).sum()
-            };
-            WebhookActivity {
-                webhook_id,
-                last,
-                accepted: alerts.get(&webhook_id).copied().unwrap_or_default(),
-                replayed: counted(true),
-                refused: counted(false),
-            }
-        };
-        Ok(last.into_iter().map(activity).collect())
+        Ok(activity(last, &alerts, &others))
     }
 
     async fn record_equity(&self, samples: &[EquitySample]) -> Result<(), StoreError> {
@@ -337,17 +243,5 @@ impl Overview for SqliteStore {
         max_points: u32,
     ) -> Result<Vec<EquitySample>, StoreError> {
         equity::samples(self, user_id, account, since, max_points).await
-    }
-}
-
-impl SignalGroup {
-    fn unheard(&self) -> UnheardGroup {
-        UnheardGroup {
-            webhook_id: self.webhook_id,
-            count: self.count,
-            last_signal_id: self.last_signal_id,
-            first_at: self.first_at,
-            last_at: self.last_at,
-        }
     }
 }

@@ -1,14 +1,16 @@
 //! What a commit records.
 
 use atomik_domain::{
-    ClientOrderId, Code, ExecId, OrderStatus, OutcomeStatus, SignalId, StrategyId, UnixMicros,
+    Amount, ClientOrderId, Code, ExecId, OrderStatus, OutcomeStatus, Position, Price, Qty, SignalId,
+    SignedQty, StrategyId, UnixMicros,
 };
 use atomik_ports::history::TradeFilter;
-use atomik_ports::journal::{Changes, Entry, NewSignal, Receipt};
+use atomik_ports::journal::{Changes, Entry, NewSignal, PositionRecord, Receipt};
 
 use super::{FIRST, Fixture, accept, change, commit};
 use crate::builders::{
-    START, at, fill, identified, order, order_id, outcome, position, qty, refusal, signal, tenant, windowed,
+    START, at, fill, hundredths, identified, order, order_id, outcome, position, qty, refusal, signal,
+    tenant, windowed,
 };
 
 fn recorded(repeated_intents: Vec<ClientOrderId>) -> Receipt {
@@ -179,6 +181,19 @@ pub async fn a_position_is_replaced_by_its_latest(fixture: &impl Fixture) {
     assert_eq!(store.positions_of(alice.strategy.id).await.unwrap(), [position(&alice, -2)]);
     change(&*store, Changes { positions: vec![position(&alice, 0)], ..Changes::default() }).await;
     assert_eq!(store.positions_of(alice.strategy.id).await.unwrap(), [position(&alice, 0)]);
+    let all_of_it = PositionRecord {
+        position: Position {
+            net_qty: SignedQty(hundredths(1)),
+            avg_price: Price(hundredths(2)),
+            realized_profit: Amount(hundredths(3)),
+            commission: Amount(hundredths(4)),
+            fee_qty: Qty(hundredths(5)),
+        },
+        updated_at: at(6),
+        ..position(&alice, 0)
+    };
+    change(&*store, Changes { positions: vec![all_of_it.clone()], ..Changes::default() }).await;
+    assert_eq!(store.positions_of(alice.strategy.id).await.unwrap(), [all_of_it]);
 }
 
 pub async fn a_final_outcome_is_never_replaced(fixture: &impl Fixture) {

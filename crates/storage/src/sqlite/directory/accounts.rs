@@ -1,38 +1,18 @@
 //! Broker accounts.
 
-use atomik_domain::{BrokerAccount, BrokerAccountId, BrokerId, UserId};
+use atomik_domain::{BrokerAccount, BrokerAccountId, UserId};
 use atomik_ports::directory::{BrokerAccountPatch, NewBrokerAccount};
 use atomik_ports::{Page, PageRequest, StoreError};
 use sqlx::sqlite::SqliteConnection;
 
 use super::obey_limit;
+use crate::columns::Columns;
+use crate::pages::{below, paged, rows_wanted};
+use crate::rows::read_all;
 use crate::seal::{Row, Seal};
-use crate::sqlite::columns::Columns;
+use crate::setup::{account_columns, read_account};
 use crate::sqlite::faults::{fault, fault_or_missing};
-use crate::sqlite::history::{below, paged, rows_wanted};
-use crate::sqlite::rows::read_all;
 use crate::sqlite::{SqliteStore, custody};
-
-/// What reads a [`BrokerAccount`].
-macro_rules! account_columns {
-    () => {
-        "id, user_id, broker, environment, label, settings, credentials_set_at, created_at"
-    };
-}
-pub(super) use account_columns;
-
-pub(super) fn read_account(columns: &mut Columns<'_>) -> Result<BrokerAccount, StoreError> {
-    Ok(BrokerAccount {
-        id: BrokerAccountId(columns.get()?),
-        user_id: UserId(columns.get()?),
-        broker: BrokerId(columns.get()?),
-        environment: columns.word()?,
-        label: columns.get()?,
-        settings: columns.word_by(|text| serde_json::from_str(text).ok())?,
-        credentials_set_at: columns.optional_time()?,
-        created_at: columns.time()?,
-    })
-}
 
 pub(super) async fn create(
     store: &SqliteStore,

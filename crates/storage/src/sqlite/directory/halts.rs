@@ -1,35 +1,13 @@
 //! Halts.
 
-use atomik_domain::{Halt, HaltId, HaltScope, UnixMicros, UserId};
+use atomik_domain::{Halt, HaltId, UnixMicros, UserId};
 use atomik_ports::StoreError;
 use atomik_ports::directory::NewHalt;
 
+use crate::rows::read_all;
+use crate::setup::{halt_columns, read_halt};
 use crate::sqlite::SqliteStore;
-use crate::sqlite::columns::Columns;
 use crate::sqlite::faults::fault;
-use crate::sqlite::rows::read_all;
-
-/// What reads a [`Halt`].
-macro_rules! halt_columns {
-    () => {
-        "id, scope, target_id, mode, reason, user_id, created_at"
-    };
-}
-pub(super) use halt_columns;
-
-pub(super) fn read_halt(columns: &mut Columns<'_>) -> Result<Halt, StoreError> {
-    let (id, scope, target_id): (i64, String, Option<i64>) = (columns.get()?, columns.get()?, columns.get()?);
-    let scope = HaltScope::parse(&scope, target_id)
-        .ok_or_else(|| StoreError::Corrupt(format!("halt {id} has the scope {scope}")))?;
-    Ok(Halt {
-        id: HaltId(id),
-        scope,
-        mode: columns.word()?,
-        reason: columns.get()?,
-        user_id: columns.get::<Option<i64>>()?.map(UserId),
-        created_at: columns.time()?,
-    })
-}
 
 pub(super) async fn create(store: &SqliteStore, new: NewHalt) -> Result<Halt, StoreError> {
     let mut work = store.write().await?;

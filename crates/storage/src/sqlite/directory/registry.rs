@@ -3,17 +3,16 @@
 use atomik_ports::StoreError;
 use atomik_ports::directory::{Changed, Snapshot};
 use sqlx::AssertSqlSafe;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::accounts::{account_columns, read_account};
-use super::halts::{halt_columns, read_halt};
-use super::strategies::{read_strategy, strategy_columns};
-use super::users::{read_user, user_columns};
-use super::webhooks::{read_webhook, webhook_columns};
+use crate::columns::Columns;
+use crate::rows::read_all;
+use crate::setup::{
+    account_columns, halt_columns, read_account, read_halt, read_strategy, read_user, read_webhook,
+    strategy_columns, user_columns, webhook_columns,
+};
 use crate::sqlite::SqliteStore;
-use crate::sqlite::columns::Columns;
 use crate::sqlite::faults::fault;
-use crate::sqlite::rows::read_all;
 
 pub(super) async fn snapshot(store: &SqliteStore) -> Result<Snapshot, StoreError> {
     let mut read = store.read().await?;
@@ -36,7 +35,7 @@ pub(super) async fn snapshot(store: &SqliteStore) -> Result<Snapshot, StoreError
 async fn every<T>(
     connection: &mut SqliteConnection,
     sql: &'static str,
-    read: fn(&mut Columns<'_>) -> Result<T, StoreError>,
+    read: fn(&mut Columns<'_, SqliteRow>) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
     let rows = sqlx::query(sql).fetch_all(connection).await.map_err(fault)?;
     read_all(&rows, read)
@@ -69,25 +68,25 @@ pub(super) async fn changes_since(
     let users = concat!("SELECT 0, ", user_columns!(), " FROM users u");
     reading.add(users, "user", |columns, _| read_user(columns).map(Changed::User)).await?;
     let webhooks = concat!("SELECT deleted, ", webhook_columns!(), " FROM webhooks");
-    let webhook = |columns: &mut Columns<'_>, gone: bool| {
+    let webhook = |columns: &mut Columns<'_, SqliteRow>, gone: bool| {
         let webhook = read_webhook(columns)?;
         Ok(Changed::Webhook(webhook.id, (!gone).then_some(webhook)))
     };
     reading.add(webhooks, "webhook", webhook).await?;
     let accounts = concat!("SELECT deleted, ", account_columns!(), " FROM broker_accounts");
-    let account = |columns: &mut Columns<'_>, gone: bool| {
+    let account = |columns: &mut Columns<'_, SqliteRow>, gone: bool| {
         let account = read_account(columns)?;
         Ok(Changed::BrokerAccount(account.id, (!gone).then_some(account)))
     };
     reading.add(accounts, "broker_account", account).await?;
     let strategies = concat!("SELECT deleted, ", strategy_columns!(), " FROM strategies");
-    let strategy = |columns: &mut Columns<'_>, gone: bool| {
+    let strategy = |columns: &mut Columns<'_, SqliteRow>, gone: bool| {
         let strategy = read_strategy(columns)?;
         Ok(Changed::Strategy(strategy.id, (!gone).then_some(strategy)))
     };
     reading.add(strategies, "strategy", strategy).await?;
     let halts = concat!("SELECT lifted_at IS NOT NULL, ", halt_columns!(), " FROM halts");
-    let halt = |columns: &mut Columns<'_>, gone: bool| {
+    let halt = |columns: &mut Columns<'_, SqliteRow>, gone: bool| {
         let halt = read_halt(columns)?;
         Ok(Changed::Halt(halt.id, (!gone).then_some(halt)))
     };
@@ -109,7 +108,7 @@ impl Reading<'_> {
         &mut self,
         select: &'static str,
         kind: &'static str,
-        read: fn(&mut Columns<'_>, bool) -> Result<Changed, StoreError>,
+        read: fn(&mut Columns<'_, SqliteRow>, bool) -> Result<Changed, StoreError>,
     ) -> Result<(), StoreError> {
         let only = match self.since {
             Some(_) => " WHERE id IN (SELECT id FROM changes WHERE seq > ?1 AND kind = ?2)",

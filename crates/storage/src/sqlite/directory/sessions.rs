@@ -4,48 +4,15 @@ use atomik_domain::{ApiKeyId, SessionId, UnixMicros, User, UserId};
 use atomik_ports::directory::{ApiKey, NewSession, Session, TokenHash};
 use atomik_ports::{Page, PageRequest, StoreError};
 
-use super::users::{read_user, user_columns};
+use crate::columns::Columns;
+use crate::pages::{below, paged, rows_wanted};
+use crate::rows::read_all;
+use crate::setup::{key_columns, read_key, read_session, read_user, session_columns, user_columns};
 use crate::sqlite::SqliteStore;
-use crate::sqlite::columns::Columns;
 use crate::sqlite::faults::{fault, fault_or_missing, fault_or_taken};
-use crate::sqlite::history::{below, paged, rows_wanted};
-use crate::sqlite::rows::read_all;
 
 /// The most sessions of one user that are listed.
 const SESSIONS_LISTED: i64 = 200;
-
-macro_rules! session_columns {
-    () => {
-        "s.id, s.user_id, s.created_at, s.last_used_at, s.expires_at, s.user_agent"
-    };
-}
-
-fn read_session(columns: &mut Columns<'_>) -> Result<Session, StoreError> {
-    Ok(Session {
-        id: SessionId(columns.get()?),
-        user_id: UserId(columns.get()?),
-        created_at: columns.time()?,
-        last_used_at: columns.time()?,
-        expires_at: columns.time()?,
-        user_agent: columns.get()?,
-    })
-}
-
-macro_rules! key_columns {
-    () => {
-        "k.id, k.user_id, k.name, k.created_at, k.last_used_at"
-    };
-}
-
-fn read_key(columns: &mut Columns<'_>) -> Result<ApiKey, StoreError> {
-    Ok(ApiKey {
-        id: ApiKeyId(columns.get()?),
-        user_id: UserId(columns.get()?),
-        name: columns.get()?,
-        created_at: columns.time()?,
-        last_used_at: columns.optional_time()?,
-    })
-}
 
 pub(super) async fn create(store: &SqliteStore, new: NewSession) -> Result<Session, StoreError> {
     let mut work = store.write().await?;

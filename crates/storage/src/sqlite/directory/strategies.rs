@@ -1,46 +1,17 @@
 //! Strategies.
 
-use atomik_domain::strategy::Behavior;
 use atomik_domain::{BrokerAccountId, Strategy, StrategyId, UserId, WebhookId};
 use atomik_ports::directory::{NewStrategy, StrategyPatch};
 use atomik_ports::{Page, PageRequest, StoreError};
 use sqlx::sqlite::SqliteConnection;
 
 use super::obey_limit;
+use crate::columns::Columns;
+use crate::pages::{below, paged, rows_wanted};
+use crate::rows::read_all;
+use crate::setup::{read_strategy, strategy_columns};
 use crate::sqlite::SqliteStore;
-use crate::sqlite::columns::Columns;
 use crate::sqlite::faults::{fault, fault_or_missing};
-use crate::sqlite::history::{below, paged, rows_wanted};
-use crate::sqlite::rows::read_all;
-
-/// What reads a [`Strategy`].
-macro_rules! strategy_columns {
-    () => {
-        "id, user_id, name, webhook_id, broker_account_id, symbol, quantity, max_position, on_opposite_entry, \
-         bare_sell_opens_short, max_signal_age_s, active, created_at"
-    };
-}
-pub(super) use strategy_columns;
-
-pub(super) fn read_strategy(columns: &mut Columns<'_>) -> Result<Strategy, StoreError> {
-    Ok(Strategy {
-        id: StrategyId(columns.get()?),
-        user_id: UserId(columns.get()?),
-        name: columns.get()?,
-        webhook_id: WebhookId(columns.get()?),
-        broker_account_id: BrokerAccountId(columns.get()?),
-        symbol: columns.symbol()?,
-        behavior: Behavior {
-            quantity: columns.decimal()?,
-            max_position: columns.decimal()?,
-            on_opposite_entry: columns.word()?,
-            bare_sell_opens_short: columns.flag()?,
-            max_signal_age_s: columns.number()?,
-        },
-        active: columns.flag()?,
-        created_at: columns.time()?,
-    })
-}
 
 pub(super) async fn create(
     store: &SqliteStore,

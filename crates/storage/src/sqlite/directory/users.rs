@@ -1,36 +1,16 @@
 //! Users.
 
-use atomik_domain::tier::Subscription;
 use atomik_domain::{Plan, Role, SubscriptionStatus, User, UserId};
 use atomik_ports::directory::{NewUser, Registration, Usage, UserPatch};
 use atomik_ports::{Page, PageRequest, StoreError};
 use sqlx::sqlite::SqliteConnection;
 
+use crate::columns::Columns;
+use crate::pages::{below, paged, rows_wanted};
+use crate::rows::read_all;
+use crate::setup::{read_user, user_columns};
 use crate::sqlite::SqliteStore;
-use crate::sqlite::columns::Columns;
 use crate::sqlite::faults::{fault, fault_or_missing, fault_or_taken};
-use crate::sqlite::history::{below, paged, rows_wanted};
-use crate::sqlite::rows::read_all;
-
-/// What reads a [`User`] (from a table named `u`).
-macro_rules! user_columns {
-    () => {
-        "u.id, u.email, u.role, u.plan, u.subscription_status, u.subscription_since, u.disabled, u.created_at"
-    };
-}
-pub(super) use user_columns;
-
-pub(super) fn read_user(columns: &mut Columns<'_>) -> Result<User, StoreError> {
-    Ok(User {
-        id: UserId(columns.get()?),
-        email: columns.get()?,
-        role: columns.word()?,
-        plan: columns.word()?,
-        subscription: Subscription { status: columns.word()?, since: columns.time()? },
-        disabled: columns.flag()?,
-        created_at: columns.time()?,
-    })
-}
 
 pub(super) async fn create(
     store: &SqliteStore,

@@ -1,47 +1,17 @@
 //! Webhooks.
 
-use atomik_domain::ip_allowlist::IpAllowlist;
-use atomik_domain::webhook::PreviousSecret;
 use atomik_domain::{UserId, Webhook, WebhookId};
 use atomik_ports::directory::{NewWebhook, WebhookPatch};
 use atomik_ports::{Page, PageRequest, StoreError};
 use sqlx::sqlite::SqliteConnection;
 
 use super::obey_limit;
+use crate::columns::Columns;
+use crate::pages::{below, paged, rows_wanted};
+use crate::rows::read_all;
+use crate::setup::{read_webhook, webhook_columns};
 use crate::sqlite::SqliteStore;
-use crate::sqlite::columns::Columns;
 use crate::sqlite::faults::{fault, fault_or_missing, fault_or_taken};
-use crate::sqlite::history::{below, paged, rows_wanted};
-use crate::sqlite::rows::read_all;
-
-/// What reads a [`Webhook`].
-macro_rules! webhook_columns {
-    () => {
-        "id, user_id, name, description, token, secret_hash, previous_secret_hash, previous_secret_until, \
-         require_secret, allowed_ips, active, dedupe_window_s, created_at"
-    };
-}
-pub(super) use webhook_columns;
-
-pub(super) fn read_webhook(columns: &mut Columns<'_>) -> Result<Webhook, StoreError> {
-    Ok(Webhook {
-        id: WebhookId(columns.get()?),
-        user_id: UserId(columns.get()?),
-        name: columns.get()?,
-        description: columns.get()?,
-        token: columns.get()?,
-        secret_hash: columns.bytes()?,
-        previous_secret: match (columns.optional_bytes()?, columns.optional_time()?) {
-            (Some(hash), Some(valid_until)) => Some(PreviousSecret { hash, valid_until }),
-            _ => None,
-        },
-        require_secret: columns.flag()?,
-        allowed_ips: columns.word_by(|list| IpAllowlist::parse(list).ok())?,
-        active: columns.flag()?,
-        dedupe_window_s: columns.number()?,
-        created_at: columns.time()?,
-    })
-}
 
 pub(super) async fn create(
     store: &SqliteStore,

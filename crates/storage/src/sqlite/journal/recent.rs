@@ -11,8 +11,8 @@ use atomik_domain::{SignalId, UnixMicros};
 use atomik_ports::StoreError;
 use sqlx::sqlite::SqliteConnection;
 
-use super::repeats::{First, Key, window_key};
-use crate::sqlite::columns::Columns;
+use crate::batch::{First, Key, window_key};
+use crate::columns::Columns;
 use crate::sqlite::faults::fault;
 
 /// How long a signal is remembered here. Keys that count for longer are in `repeat_keys` as well.
@@ -56,7 +56,12 @@ impl Recent {
                 let mut columns = Columns::of(row);
                 before = columns.get()?;
                 let webhook_id = columns.get()?;
-                let first = First::stored(SignalId(before), columns.time()?, columns.time()?);
+                let first = First {
+                    signal_id: SignalId(before),
+                    received_at: columns.time()?,
+                    accepted_at: columns.time()?,
+                    body: None,
+                };
                 if !is_recent(first.accepted_at, at) {
                     return Ok(recent);
                 }

@@ -6,76 +6,22 @@ use std::collections::HashMap;
 
 use atomik_domain::{SignalId, UnixMicros};
 use atomik_ports::StoreError;
-use atomik_ports::journal::{Entry, ID_MEMORY_US, NewSignal, RepeatKeys};
+use atomik_ports::journal::{Entry, NewSignal};
 
 use super::recent::{MEMORY_US, Recent};
+use crate::batch::{First, Judge, Key, Verdict, key_of};
+use crate::columns::{Cells, Columns};
 use crate::sqlite::bulk::{Binds, Bulk, Statements, insert};
-use crate::sqlite::columns::Columns;
 use crate::sqlite::writer::Work;
-
-/// Webhook, and the kind of key followed by the key.
-pub(super) type Key = (i64, [u8; 17]);
-
-const WINDOW: u8 = b'w';
-const EXPLICIT: u8 = b'i';
+use crate::values::Binds as _;
 
 /// The signals that those of a batch may repeat.
 #[derive(Debug)]
 pub(super) struct Known<'m> {
     recent: &'m mut Recent,
-    /// By the keys that have a row.
-    first: HashMap<Key, First>,
-}
-
-/// An accepted signal, as its repeats need it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct First {
-    signal_id: SignalId,
-    received_at: UnixMicros,
-    pub(super) accepted_at: UnixMicros,
-    body: Option<[u8; 16]>,
-    /// When the key's row is of no more use. `None`: there is one already, or it needs none.
-    store_until: Option<UnixMicros>,
-}
-
-impl First {
-    /// A signal that is in the database.
-    pub fn stored(signal_id: SignalId, received_at: UnixMicros, accepted_at: UnixMicros) -> Self {
-        Self { signal_id, received_at, accepted_at, body: None, store_until: None }
-    }
-}
-
-/// What a signal is.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    New,
-    Repeats { signal_id: SignalId, received_at: UnixMicros },
-    IdReused,
-}
-
-/// The key of a fingerprint.
-pub(super) fn window_key(webhook_id: i64, fingerprint: &[u8; 16]) -> Key {
-    keyed(webhook_id, WINDOW, fingerprint)
-}
-
-fn keyed(webhook_id: i64, kind: u8, hash: &[u8; 16]) -> Key {
-    let mut key = [kind; 17];
-    key[1..].copy_from_slice(hash);
-    (webhook_id, key)
-}
-
-/// A signal's key, how long it counts, and what body goes with it.
-fn key_of(signal: &NewSignal) -> Option<(Key, i64, Option<[u8; 16]>)> {
-    let webhook_id = signal.webhook_id.0;
-    match signal.repeat.as_ref()? {
-        RepeatKeys::Window { window_us, .. } if *window_us <= 0 => None,
-        RepeatKeys::Window { fingerprint, window_us } => {
-            Some((window_key(webhook_id, fingerprint), *window_us, None))
-        }
-        RepeatKeys::Explicit { id, body } => {
-            Some((keyed(webhook_id, EXPLICIT, id), ID_MEMORY_US, Some(*body)))
-        }
-    }
+    at: UnixMicros,
+    /// By the keys that have a row. With when the row is of no more use, where it has to be written.
+    first: HashMap<Key, (First, Option<UnixMicros>)>,
 }
 
 impl<'m> Known<'m> {
@@ -101,44 +47,39 @@ impl<'m> Known<'m> {
         };
         let recent = work.recent().insert(recent);
         recent.forget(at);
-        Ok(Self { recent, first })
-    }
-
-    /// The next id that signals and deliveries share.
-    pub fn next_id(&mut self) -> i64 {
-        self.recent.last_id += 1;
-        self.recent.last_id
-    }
-
-    /// Judges a signal that would be stored under `id`, and remembers it where it is new.
-    pub fn judge(&mut self, signal: &NewSignal, id: SignalId, at: UnixMicros) -> Verdict {
-        let Some((key, counts_us, body)) = key_of(signal) else { return Verdict::New };
-        // The distance, whichever way: a clock that was set back must not make an hour's alerts repeats.
-        let counts =
-            |first: &&First| at.micros_since(first.accepted_at).unsigned_abs() < counts_us.unsigned_abs();
-        if let Some(first) = self.recent.get(&key).or_else(|| self.first.get(&key)).filter(counts) {
-            return if first.body == body {
-                Verdict::Repeats { signal_id: first.signal_id, received_at: first.received_at }
-            } else {
-                Verdict::IdReused
-            };
-        }
-        let first = First { body, ..First::stored(id, signal.received_at, at) };
-        if body.is_none() {
-            self.recent.put(key, first);
-        }
-        if has_a_row(counts_us) {
-            self.first.insert(key, First { store_until: Some(at.plus(counts_us)), ..first });
-        }
-        Verdict::New
+        Ok(Self { recent, at, first })
     }
 
     /// Stores what was remembered.
     pub fn write(&self, statements: &mut Statements) -> Result<(), StoreError> {
         let mut rows: Vec<(&Key, &First, UnixMicros)> =
-            self.first.iter().filter_map(|(key, first)| Some((key, first, first.store_until?))).collect();
+            self.first.iter().filter_map(|(key, (first, until))| Some((key, first, (*until)?))).collect();
         rows.sort_unstable_by_key(|(key, ..)| *key);
         statements.add(&UPSERT_KEYS, &rows, bind)
+    }
+}
+
+impl Judge for Known<'_> {
+    fn next_id(&mut self) -> i64 {
+        self.recent.last_id += 1;
+        self.recent.last_id
+    }
+
+    fn judge(&mut self, signal: &NewSignal, id: SignalId) -> Verdict {
+        let Some(repeat) = key_of(signal) else { return Verdict::New };
+        let stored = || self.first.get(&repeat.key).map(|(first, _)| first);
+        let verdict = repeat.verdict(self.recent.get(&repeat.key).or_else(stored), self.at);
+        if verdict == Verdict::New {
+            let (received_at, body) = (signal.received_at, repeat.body);
+            let first = First { signal_id: id, received_at, accepted_at: self.at, body };
+            if body.is_none() {
+                self.recent.put(repeat.key, first);
+            }
+            if has_a_row(repeat.counts_us) {
+                self.first.insert(repeat.key, (first, Some(self.at.plus(repeat.counts_us))));
+            }
+        }
+        verdict
     }
 }
 
@@ -150,7 +91,7 @@ fn has_a_row(counts_us: i64) -> bool {
 fn key_with_a_row(entry: &Entry) -> Option<Key> {
     match entry {
         Entry::Signal(signal) => {
-            key_of(signal).and_then(|(key, counts_us, _)| has_a_row(counts_us).then_some(key))
+            key_of(signal).and_then(|repeat| has_a_row(repeat.counts_us).then_some(repeat.key))
         }
         Entry::Refusal(_) | Entry::Changes(_) => None,
     }
@@ -168,10 +109,15 @@ static SELECT_KEYS: Bulk = Bulk::new(
      CROSS JOIN repeat_keys k ON k.webhook_id = w.webhook_id AND k.key = w.key JOIN signals s ON s.id = k.signal_id",
 );
 
-fn read(columns: &mut Columns<'_>) -> Result<(Key, First), StoreError> {
+fn read<R: Cells>(columns: &mut Columns<'_, R>) -> Result<(Key, (First, Option<UnixMicros>)), StoreError> {
     let key = (columns.get()?, columns.bytes()?);
-    let first = First::stored(SignalId(columns.get()?), columns.time()?, columns.time()?);
-    Ok((key, First { body: columns.optional_bytes()?, ..first }))
+    let first = First {
+        signal_id: SignalId(columns.get()?),
+        received_at: columns.time()?,
+        accepted_at: columns.time()?,
+        body: columns.optional_bytes()?,
+    };
+    Ok((key, (first, None)))
 }
 
 static UPSERT_KEYS: Bulk = insert!(

@@ -11,16 +11,15 @@ use atomik_domain::{
 use atomik_ports::StoreError;
 use atomik_ports::history::Signal;
 use atomik_ports::journal::PositionRecord;
-use sqlx::sqlite::SqliteRow;
 
-use super::bulk::Binds;
-use super::columns::Columns;
+use crate::columns::{Cells, Columns};
+use crate::values::Binds;
 
 /// What reads a [`Signal`] (from a table named `s`).
-pub(super) const SIGNAL: &str = "s.id, s.user_id, s.webhook_id, s.source, s.received_at, s.stored_at, \
+pub(crate) const SIGNAL: &str = "s.id, s.user_id, s.webhook_id, s.source, s.received_at, s.stored_at, \
      s.action, s.comment, s.price, s.quantity, s.symbol, s.notes, s.payload";
 
-pub(super) fn read_signal(columns: &mut Columns<'_>) -> Result<Signal, StoreError> {
+pub(crate) fn read_signal<R: Cells>(columns: &mut Columns<'_, R>) -> Result<Signal, StoreError> {
     Ok(Signal {
         id: SignalId(columns.get()?),
         user_id: UserId(columns.get()?),
@@ -39,26 +38,26 @@ pub(super) fn read_signal(columns: &mut Columns<'_>) -> Result<Signal, StoreErro
 }
 
 /// Notes as they are kept: a JSON list, or nothing.
-pub(super) fn notes_text(notes: &[String]) -> Option<String> {
+pub(crate) fn notes_text(notes: &[String]) -> Option<String> {
     (!notes.is_empty()).then(|| serde_json::Value::from(notes.to_vec()).to_string())
 }
 
-pub(super) fn read_notes(columns: &mut Columns<'_>) -> Result<Vec<String>, StoreError> {
+pub(crate) fn read_notes<R: Cells>(columns: &mut Columns<'_, R>) -> Result<Vec<String>, StoreError> {
     let text: Option<&str> = columns.get()?;
     let read =
         |text| serde_json::from_str(text).map_err(|_| StoreError::Corrupt("a signal's notes".to_owned()));
     text.map_or(Ok(Vec::new()), read)
 }
 
-pub(super) fn read_ip(columns: &mut Columns<'_>) -> Result<Option<IpAddr>, StoreError> {
+pub(crate) fn read_ip<R: Cells>(columns: &mut Columns<'_, R>) -> Result<Option<IpAddr>, StoreError> {
     columns.optional_word()
 }
 
 /// What reads an [`Outcome`] (from a table named `u`).
-pub(super) const OUTCOME: &str =
+pub(crate) const OUTCOME: &str =
     "u.signal_id, u.strategy_id, u.status, u.code, u.detail, u.planned_at, u.settled_at";
 
-pub(super) fn read_outcome(columns: &mut Columns<'_>) -> Result<Outcome, StoreError> {
+pub(crate) fn read_outcome<R: Cells>(columns: &mut Columns<'_, R>) -> Result<Outcome, StoreError> {
     Ok(Outcome {
         signal_id: SignalId(columns.get()?),
         strategy_id: StrategyId(columns.get()?),
@@ -72,13 +71,13 @@ pub(super) fn read_outcome(columns: &mut Columns<'_>) -> Result<Outcome, StoreEr
 
 /// An expression for how a signal stands: the urgency of its strategy that most needs a look; null where no strategy was
 /// active.
-pub(super) fn urgency_of(signal_id: &str) -> String {
+pub(crate) fn urgency_of(signal_id: &str) -> String {
     let urgency: String =
         OutcomeStatus::ALL.iter().map(|word| format!("WHEN '{word}' THEN {} ", word.urgency())).collect();
     format!("(SELECT min(CASE o.status {urgency}END) FROM outcomes o WHERE o.signal_id = {signal_id})")
 }
 
-pub(super) fn bind_outcome(outcome: &Outcome, binds: &mut Binds) {
+pub(crate) fn bind_outcome(outcome: &Outcome, binds: &mut impl Binds) {
     binds
         .add(outcome.signal_id.0)
         .add(outcome.strategy_id.0)
@@ -97,10 +96,10 @@ macro_rules! order_columns {
          status, filled_qty, avg_price, reason, planned_at, sent_at, acknowledged_at, filled_at, updated_at"
     };
 }
-pub(super) use order_columns;
-pub(super) const ORDER_COLUMNS: usize = 25;
+pub(crate) use order_columns;
+pub(crate) const ORDER_COLUMNS: usize = 25;
 
-pub(super) fn read_order(columns: &mut Columns<'_>) -> Result<Order, StoreError> {
+pub(crate) fn read_order<R: Cells>(columns: &mut Columns<'_, R>) -> Result<Order, StoreError> {
     let client_order_id = ClientOrderId::from_bytes(columns.bytes()?);
     let (user_id, signal_id) = (UserId(columns.get()?), SignalId(columns.get()?));
     let (strategy_id, leg) = (StrategyId(columns.get()?), columns.number()?);
@@ -137,10 +136,10 @@ pub(super) fn read_order(columns: &mut Columns<'_>) -> Result<Order, StoreError>
     })
 }
 
-pub(super) fn bind_order(order: &Order, binds: &mut Binds) {
+pub(crate) fn bind_order(order: &Order, binds: &mut impl Binds) {
     let request = &order.request;
     binds
-        .add(request.client_order_id.as_bytes().to_vec())
+        .add(request.client_order_id.as_bytes().as_slice())
         .add(order.user_id.0)
         .add(order.signal_id.0)
         .add(order.strategy_id.0)
@@ -168,12 +167,12 @@ pub(super) fn bind_order(order: &Order, binds: &mut Binds) {
 }
 
 /// What reads a [`Fill`] (from a table named `f`), and in this order what [`bind_fill`] writes.
-pub(super) const FILL: &str = "f.user_id, f.broker_account_id, f.strategy_id, f.signal_id, f.client_order_id, \
+pub(crate) const FILL: &str = "f.user_id, f.broker_account_id, f.strategy_id, f.signal_id, f.client_order_id, \
      f.symbol, f.side, f.exec_id, f.last_qty, f.last_price, f.commission, f.fee_qty, f.price_source, \
      f.traded_at, f.realized_profit, f.recorded_at";
-pub(super) const FILL_COLUMNS: usize = 16;
+pub(crate) const FILL_COLUMNS: usize = 16;
 
-pub(super) fn read_fill(columns: &mut Columns<'_>) -> Result<Fill, StoreError> {
+pub(crate) fn read_fill<R: Cells>(columns: &mut Columns<'_, R>) -> Result<Fill, StoreError> {
     Ok(Fill {
         user_id: UserId(columns.get()?),
         broker_account_id: BrokerAccountId(columns.get()?),
@@ -196,14 +195,14 @@ pub(super) fn read_fill(columns: &mut Columns<'_>) -> Result<Fill, StoreError> {
     })
 }
 
-pub(super) fn bind_fill(fill: &Fill, binds: &mut Binds) {
+pub(crate) fn bind_fill(fill: &Fill, binds: &mut impl Binds) {
     let execution = &fill.execution;
     binds
         .add(fill.user_id.0)
         .add(fill.broker_account_id.0)
         .add(fill.strategy_id.0)
         .add(fill.signal_id.0)
-        .add(fill.client_order_id.as_bytes().to_vec())
+        .add(fill.client_order_id.as_bytes().as_slice())
         .add(fill.symbol.as_str())
         .add(fill.side.as_str())
         .add(execution.exec_id.0.as_str())
@@ -224,10 +223,10 @@ macro_rules! position_columns {
          fee_qty, updated_at"
     };
 }
-pub(super) use position_columns;
-pub(super) const POSITION_COLUMNS: usize = 10;
+pub(crate) use position_columns;
+pub(crate) const POSITION_COLUMNS: usize = 10;
 
-pub(super) fn read_position(columns: &mut Columns<'_>) -> Result<PositionRecord, StoreError> {
+pub(crate) fn read_position<R: Cells>(columns: &mut Columns<'_, R>) -> Result<PositionRecord, StoreError> {
     Ok(PositionRecord {
         user_id: UserId(columns.get()?),
         strategy_id: StrategyId(columns.get()?),
@@ -244,7 +243,7 @@ pub(super) fn read_position(columns: &mut Columns<'_>) -> Result<PositionRecord,
     })
 }
 
-pub(super) fn bind_position(record: &PositionRecord, binds: &mut Binds) {
+pub(crate) fn bind_position(record: &PositionRecord, binds: &mut impl Binds) {
     binds
         .add(record.user_id.0)
         .add(record.strategy_id.0)
@@ -259,9 +258,9 @@ pub(super) fn bind_position(record: &PositionRecord, binds: &mut Binds) {
 }
 
 /// Reads all rows with one of the functions above.
-pub(super) fn read_all<T>(
-    rows: &[SqliteRow],
-    read: impl Fn(&mut Columns<'_>) -> Result<T, StoreError>,
+pub(crate) fn read_all<R: Cells, T>(
+    rows: &[R],
+    read: impl Fn(&mut Columns<'_, R>) -> Result<T, StoreError>,
 ) -> Result<Vec<T>, StoreError> {
     rows.iter().map(|row| read(&mut Columns::of(row))).collect()
 }

@@ -1,0 +1,252 @@
+//! Opening: the server and its settings, the locks, the schema.
+
+use atomik_domain::UnixMicros;
+use secrecy::SecretString;
+use sqlx::migrate::MigrateError;
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection, Row};
+use uuid::Uuid;
+
+use super::connect::Connector;
+use super::faults::{code, sentence};
+use super::recorder::{Recorder, SERVER_LOCK, TRIES, TRY_AGAIN, note_server, try_lock};
+use super::work::Slots;
+use super::{Access, OpenOptions, PostgresStore, migrate, partitions};
+
+/// Held by a session that opens the store, so that none meets a schema that another is just making.
+const OPENING_LOCK: i64 = 280_587_225_859;
+/// The oldest PostgreSQL that will do, as it writes its version: 14.
+const OLDEST_SERVER: i64 = 140_000;
+
+/// Why a store could not be opened, for the operator's eyes. None of them holds a password.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL names no database.
+    #[error(
+        "store.postgres_url cannot be used: {reason}; expected postgres://user:password@host:port/database"
+    )]
+    Url {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Another server has it.
+    #[error(
+        "the database {place} is in use: another atomik serves it. Stop that one first, or give this one a database of its own"
+    )]
+    InUse {
+        /// The database.
+        place: String,
+    },
+    /// A newer program wrote it.
+    #[error(
+        "the database {place} was written by a newer atomik (schema {found}, this program knows {known}). Use that version or \
+         a later one"
+    )]
+    NewerSchema {
+        /// The database.
+        place: String,
+        /// The schema found.
+        found: i64,
+        /// The newest schema this program knows.
+        known: i64,
+    },
+    /// A server of an older version uses it, so its schema must stay as it is.
+    #[error("an older atomik serves the database {place}. Restart that one with this version first")]
+    OlderServer {
+        /// The database.
+        place: String,
+    },
+    /// The server's settings do not let it keep what it acknowledges, or what we write.
+    #[error("the database {place} will not do: {reason}")]
+    Unfit {
+        /// The database.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Anything else.
+    #[error("the database {place} cannot be opened: {reason}")]
+    Failed {
+        /// The database.
+        place: String,
+        /// Why not.
+        reason: String,
+    },
+}
+
+pub(super) async fn open(
+    url: &SecretString,
+    options: OpenOptions,
+    at: UnixMicros,
+) -> Result<PostgresStore, OpenError> {
+    let store = random_store().map_err(|reason| OpenError::Url { reason })?;
+    let connector = Connector::of(url, store).map_err(|reason| OpenError::Url { reason })?;
+    let place = connector.place();
+    let failed = |error: sqlx::Error| failed(&place, &error);
+    let mut connection = connector.connect().await.map_err(failed)?;
+    check_server(&mut connection, &place).await?;
+    // Only one process opens at a time.
+    lock_opening(&mut connection).await.map_err(failed)?;
+    let alone = take_server_lock(&mut connection, options.access, &place).await?;
+    prepare_schema(&mut connection, &place, alone).await?;
+    let installation = installation(&mut connection, at).await.map_err(failed)?;
+    match options.access {
+        Access::Exclusive => note_server(&mut connection, store).await.map_err(failed)?,
+        Access::Together if alone => share_server_lock(&mut connection).await.map_err(failed)?,
+        Access::Together | Access::Shared => {}
+    }
+    let recorder = if options.access == Access::Shared {
+        if alone {
+            unlock(&mut connection, SERVER_LOCK).await.map_err(failed)?;
+        }
+        unlock(&mut connection, OPENING_LOCK).await.map_err(failed)?;
+        connection.close().await.map_err(failed)?;
+        None
+    } else {
+        unlock(&mut connection, OPENING_LOCK).await.map_err(failed)?;
+        Some(connection)
+    };
+    let store = PostgresStore {
+        pool: connector.pool(options.max_connections),
+        connector,
+        recorder: Recorder::new(recorder),
+        slots: Slots::default(),
+        options,
+        installation,
+        seal: None,
+    };
+    if options.access != Access::Shared {
+        partitions::make_ahead(&store, at)
+            .await
+            .map_err(|error| OpenError::Failed { place: place.clone(), reason: error.to_string() })?;
+    }
+    Ok(store)
+}
+
+fn random_store() -> Result<i64, String> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| error.to_string())?;
+    Ok(i64::from_be_bytes(random) & i64::MAX)
+}
+
+/// What a server must be to keep what it acknowledges, and all that we write.
+async fn check_server(connection: &mut PgConnection, place: &str) -> Result<(), OpenError> {
+    let row = sqlx::query(
+        "SELECT current_setting('server_version_num')::bigint, current_setting('server_version'), \
+         current_setting('server_encoding'), current_setting('fsync'), current_setting('synchronous_commit'), \
+         pg_is_in_recovery()",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(|error| failed(place, &error))?;
+    let text = |index: usize| row.try_get::<String, _>(index).unwrap_or_default();
+    let number: i64 = row.try_get(0).unwrap_or_default();
+    let (version, encoding, fsync, synchronous) = (text(1), text(2), text(3), text(4));
+    let reason = if number < OLDEST_SERVER {
+        format!("it is PostgreSQL {version}, and 14 is the oldest that will do")
+    } else if encoding != "UTF8" {
+        format!("its encoding is {encoding}; make one with ENCODING 'UTF8'")
+    } else if fsync != "on" {
+        "fsync is off, so that a power cut loses what was acknowledged; turn it on".to_owned()
+    } else if !matches!(synchronous.as_str(), "on" | "remote_apply") {
+        format!(
+            "synchronous_commit stays {synchronous}, so that a crash loses what was acknowledged; turn it on"
+        )
+    } else if row.try_get(5).unwrap_or(true) {
+        "it is a standby, which cannot be written; name the primary".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(OpenError::Unfit { place: place.to_owned(), reason })
+}
+
+async fn lock_opening(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_lock($1)").bind(OPENING_LOCK).execute(connection).await.map(drop)
+}
+
+/// Whether nobody else uses the database, and this session has the server's lock.
+async fn take_server_lock(
+    connection: &mut PgConnection,
+    access: Access,
+    place: &str,
+) -> Result<bool, OpenError> {
+    let failed = |error: sqlx::Error| failed(place, &error);
+    for _ in 0..TRIES {
+        if try_lock(connection, SERVER_LOCK).await.map_err(failed)? {
+            return Ok(true);
+        }
+        let beside = match access {
+            Access::Exclusive => false,
+            Access::Together => try_share(connection).await.map_err(failed)?,
+            Access::Shared => true,
+        };
+        if beside {
+            return Ok(false);
+        }
+        // The session of a server that was killed just now ends a moment after it.
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
+    Err(OpenError::InUse { place: place.to_owned() })
+}
+
+/// Whether the server's lock is shared by this session now, with others that record together.
+pub(super) async fn try_share(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT pg_try_advisory_lock_shared($1)").bind(SERVER_LOCK).fetch_one(connection).await
+}
+
+async fn share_server_lock(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    try_share(connection).await?;
+    unlock(connection, SERVER_LOCK).await
+}
+
+async fn unlock(connection: &mut PgConnection, lock: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_unlock($1)").bind(lock).execute(connection).await.map(drop)
+}
+
+/// Brings the schema up to date; where a server uses it (`!alone`), makes sure that it is.
+async fn prepare_schema(connection: &mut PgConnection, place: &str, alone: bool) -> Result<(), OpenError> {
+    let known = migrate::newest_known();
+    let found = migrate::newest_applied(connection).await.map_err(|error| failed_migration(place, error))?;
+    if found > known {
+        return Err(OpenError::NewerSchema { place: place.to_owned(), found, known });
+    }
+    if found == known {
+        return Ok(());
+    }
+    if !alone {
+        return Err(OpenError::OlderServer { place: place.to_owned() });
+    }
+    migrate::migrate(connection).await.map_err(|error| failed_migration(place, error))
+}
+
+/// What tells this installation from others: read, or made once.
+async fn installation(connection: &mut PgConnection, at: UnixMicros) -> Result<Uuid, sqlx::Error> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
+    let proposal = uuid::Builder::from_random_bytes(random).into_uuid();
+    sqlx::query(
+        "INSERT INTO meta (key, value) VALUES ('installation', $1), ('created_at', $2) ON CONFLICT DO NOTHING",
+    )
+    .bind(proposal.to_string())
+    .bind(at.0.to_string())
+    .execute(&mut *connection)
+    .await?;
+    let text: String =
+        sqlx::query_scalar("SELECT value FROM meta WHERE key = 'installation'").fetch_one(connection).await?;
+    text.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))
+}
+
+fn failed(place: &str, error: &sqlx::Error) -> OpenError {
+    let reason = match code(error).as_deref() {
+        Some("55P03") => "another atomik is still opening it".to_owned(),
+        _ => sentence(error).into_owned(),
+    };
+    OpenError::Failed { place: place.to_owned(), reason }
+}
+
+fn failed_migration(place: &str, error: MigrateError) -> OpenError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failed(place, &error),
+        other => OpenError::Failed { place: place.to_owned(), reason: other.to_string() },
+    }
+}

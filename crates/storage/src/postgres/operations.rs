@@ -1,0 +1,133 @@
+//! Starting, keeping and saving.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use atomik_domain::StrategyId;
+use atomik_ports::StoreError;
+use atomik_ports::journal::PositionRecord;
+use atomik_ports::operations::{Operations, Retention, UnfinishedWork};
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use super::faults::{fault, is_broken, too_late};
+use super::work::{ANSWER_TIMEOUT, RECORDER_SLOT, note};
+use super::{Access, PostgresStore, copy, equity, partitions, retention};
+use crate::rows::{
+    FILL, OUTCOME, SIGNAL, order_columns, position_columns, read_all, read_fill, read_order, read_outcome,
+    read_position, read_signal,
+};
+
+/// Orders that are not final, and every order of an outcome that is not: an ended leg tells what its job has done.
+macro_rules! unfinished {
+    () => {
+        "id IN (SELECT id FROM orders WHERE status IN ('pending', 'working', 'partially_filled', 'unknown')) \
+         OR (signal_id, strategy_id) IN (SELECT signal_id, strategy_id FROM outcomes \
+         WHERE status IN ('pending', 'unknown'))"
+    };
+}
+
+#[async_trait]
+impl Operations for PostgresStore {
+    fn installation(&self) -> Uuid {
+        self.installation
+    }
+
+    async fn unfinished_work(&self) -> Result<UnfinishedWork, StoreError> {
+        let mut read = self.read().await?;
+        let outcomes = format!(
+            "SELECT {SIGNAL}, {OUTCOME} FROM outcomes u JOIN signals s ON s.id = u.signal_id \
+             WHERE u.status IN ('pending', 'unknown') ORDER BY u.signal_id, u.strategy_id"
+        );
+        let outcomes = sqlx::query(AssertSqlSafe(outcomes)).fetch_all(&mut *read).await.map_err(fault)?;
+        let orders = sqlx::query(concat!(
+            "SELECT ",
+            order_columns!(),
+            " FROM orders WHERE ",
+            unfinished!(),
+            " ORDER BY id"
+        ))
+        .fetch_all(&mut *read)
+        .await
+        .map_err(fault)?;
+        let fills = format!(
+            "SELECT {FILL} FROM fills f WHERE (f.signal_id, f.client_order_id) IN \
+             (SELECT signal_id, client_order_id FROM orders WHERE {}) ORDER BY f.id",
+            unfinished!()
+        );
+        let fills = sqlx::query(AssertSqlSafe(fills)).fetch_all(&mut *read).await.map_err(fault)?;
+        let positions = sqlx::query(concat!("SELECT ", position_columns!(), " FROM positions ORDER BY id"))
+            .fetch_all(&mut *read)
+            .await
+            .map_err(fault)?;
+        Ok(UnfinishedWork {
+            outcomes: read_all(&outcomes, |columns| Ok((read_signal(columns)?, read_outcome(columns)?)))?,
+            orders: read_all(&orders, read_order)?,
+            fills: read_all(&fills, read_fill)?,
+            positions: read_all(&positions, read_position)?,
+        })
+    }
+
+    async fn positions_of(&self, strategy_id: StrategyId) -> Result<Vec<PositionRecord>, StoreError> {
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            position_columns!(),
+            " FROM positions WHERE strategy_id = $1 ORDER BY id"
+        ))
+        .bind(strategy_id.0)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(fault)?;
+        read_all(&rows, read_position)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        if self.options.access != Access::Shared {
+            self.check_recorder().await?;
+        }
+        sqlx::query("SELECT 1 FROM meta LIMIT 1").execute(&self.pool).await.map_err(fault)?;
+        Ok(())
+    }
+
+    async fn prune(&self, retention: Retention) -> Result<u64, StoreError> {
+        partitions::make_ahead(self, retention.now).await?;
+        let mut removed = retention::old_deliveries(self, retention.deliveries_before).await?;
+        removed += retention::refusals(self, retention.refused_per_webhook).await?;
+        removed += retention::repeat_keys(self, retention.now).await?;
+        removed += retention::sessions(self, retention.now).await?;
+        removed += retention::changes(self).await?;
+        removed += equity::thin_out(self, retention.now).await?;
+        retention::writers(self).await?;
+        Ok(removed)
+    }
+
+    /// The copy is an embedded store, a file of SQLite: it opens anywhere. For databases that are too large for that there is
+    /// `pg_dump`.
+    async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        copy::into_file(self, to).await
+    }
+}
+
+impl PostgresStore {
+    /// Whether what records can write durably: it notes a transaction of its own, and nothing else. A connection that broke
+    /// since it was last used is replaced.
+    async fn check_recorder(&self) -> Result<(), StoreError> {
+        let mut replaced = false;
+        loop {
+            let mut turn = self.turn().await?;
+            let token = self.slots.token();
+            let begin = format!("BEGIN; {}", note(self.connector.store, RECORDER_SLOT, token));
+            let noted = sqlx::raw_sql(AssertSqlSafe(begin)).execute(turn.connection());
+            match tokio::time::timeout(ANSWER_TIMEOUT, noted).await.unwrap_or_else(|_| Err(too_late())) {
+                Ok(_) => return turn.commit(token).await,
+                Err(error) => {
+                    turn.discard().await;
+                    if replaced || !is_broken(&error) {
+                        return Err(fault(error));
+                    }
+                    replaced = true;
+                }
+            }
+        }
+    }
+}
