@@ -8,6 +8,7 @@ import {
   BINANCE_FUTURES,
   BINANCE_SPOT,
   IBKR_TWS,
+  IBKR_OAUTH,
   IBKR_WEB,
   TRADOVATE,
   atBroker,
@@ -26,6 +27,7 @@ for (const [name, account] of Object.entries({
   'Binance futures': BINANCE_FUTURES,
   Tradovate: TRADOVATE,
   'Interactive Brokers by the gateway': IBKR_WEB,
+  'Interactive Brokers by OAuth': IBKR_OAUTH,
   'Interactive Brokers by TWS': IBKR_TWS,
 })) {
   test(`${name}: an account is connected, an alert buys on it and another one sells`, async () => {

@@ -1,4 +1,6 @@
 /** The brokers, as a trader connects an account at each: what is chosen and typed, by the words on the page. */
+import { readFileSync } from 'node:fs';
+
 import type { Locator, Page } from 'playwright-core';
 
 import { navigate } from './acts';
@@ -83,6 +85,25 @@ export const IBKR_WEB: Trading = {
   symbol: 'AAPL',
   quantity: '4',
   listed: '265598',
+};
+
+/** The fake's own test keys. */
+const keys = JSON.parse(
+  readFileSync(new URL('../../crates/testkit/src/venues/ibkr_web/oauth_test_keys.json', import.meta.url), 'utf8'),
+) as Record<'consumer_key' | 'access_token' | 'access_token_secret' | 'signature_key' | 'encryption_key' | 'dh_parameters', string>;
+
+export const IBKR_OAUTH: Trading = {
+  ...IBKR_WEB,
+  venue: 'ibkr_web_oauth',
+  credentials: {
+    'Consumer key': keys.consumer_key,
+    'Access token': keys.access_token,
+    'Access token secret': keys.access_token_secret,
+    'Private signature key': keys.signature_key,
+    'Private encryption key': keys.encryption_key,
+    'Diffie-Hellman parameters': keys.dh_parameters,
+  },
+  settings: (address) => ({ Connection: 'oauth', 'API address': `${address}/v1/api` }),
 };
 
 export const IBKR_TWS: Trading = {
