@@ -81,6 +81,7 @@ codes! {
     NotAtBroker = "not_at_broker", "The broker account no longer holds the position.", "The position was closed elsewhere; have the strategy adopt the broker's position on the account's page.";
     QuantityBelowLot = "quantity_below_lot", "The quantity rounds to nothing at the instrument's lot size.", "Raise the strategy's quantity. What is left of a position after fees in kind and is less than a lot cannot be sold.";
     SignalTooOld = "signal_too_old", "The signal was older than the strategy's max_signal_age when its entry could leave.", "Nothing; a stale entry is never sent.";
+    Restored = "restored", "The books were restored from a backup that was made before this signal was worked on, so it was not.", "Look at the position at the broker, and trade by hand what is missing.";
     OrderRateLimit = "order_rate_limit", "The strategy made too many orders in a short time.", "Check for alerts that fire in a loop.";
     Halted = "halted", "Trading is halted.", "A person has to lift the halt.";
     BooksNotReconciled = "books_not_reconciled", "The account's books have not been compared with the broker's yet, so no entry may leave.", "Wait for the broker connection, or look at the account's status.";

@@ -53,7 +53,7 @@ pub enum Command {
     /// large one, PostgreSQL's own tools (pg_dump) are the better ones.
     ///
     /// To restore, put them into an empty directory as atomik.db and paper.db, with a copy of master.key beside them,
-    /// and serve it: atomik serve --data-dir DIR.
+    /// and serve it: atomik serve --data-dir DIR. A restored system is halted: compare positions, then lift the halt.
     Backup(BackupArgs),
 }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{PATIENCE, Quickstart, Server, body_of, quickstart, run, settled_and_equal, stderr, stdout};
+use serde_json::json;
 use tempfile::TempDir;
 
 const BUY: &str = r#"{"action":"BUY","price":"5000"}"#;
@@ -117,6 +118,17 @@ fn a_backup_is_a_store_of_its_own() {
     drop(server);
     let restored = Server::start(copies.path());
     assert_eq!(items(&restored.get("/api/v1/strategies", &made.key)), 1);
+    let halts = restored.get("/api/v1/halts", &made.key);
+    assert_eq!((&halts["items"][0]["scope"], &halts["items"][0]["mode"]), (&json!("system"), &json!("all")));
+    let answer = restored.post(
+        &format!("{}?secret={}", made.path, made.secret),
+        "",
+        r#"{"action":"BUY","price":"5000"}"#,
+    );
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    restored.wait_for("/api/v1/signals", &made.key, |signals| {
+        signals["items"][0]["strategies"][0]["code"] == "halted"
+    });
 }
 
 #[test]
@@ -155,6 +167,12 @@ fn a_backup_amid_trading_restores_books_and_venue_of_one_moment() {
     for copy in &copies {
         let restored = Server::start(copy.path());
         assert!(!settled_and_equal(&restored, &made[0].key).is_empty());
+        let halt = restored.get("/api/v1/halts", &made[0].key)["items"][0]["id"].clone();
+        let lifted = restored.exchange(format!(
+            "DELETE /api/v1/halts/{halt} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer {}\r\n\r\n",
+            made[0].key
+        ));
+        assert!(lifted.starts_with("HTTP/1.1 2"), "{lifted}");
         for one in &made {
             let exit = r#"{"action":"SELL","price":"5100","id":"exit"}"#;
             let answer = restored.post(&format!("{}?secret={}", one.path, one.secret), "", exit);

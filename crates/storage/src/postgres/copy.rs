@@ -69,6 +69,7 @@ async fn copy(store: &PostgresStore, to: &Path) -> Result<(), StoreError> {
     )
     .await?;
     copy_meta(&mut read, &mut file).await?;
+    sqlite::make_restorable(&mut file).await.map_err(sqlite::copy_fault)?;
     run(&mut file, "COMMIT").await?;
     file.close().await.map_err(sqlite::copy_fault)
 }

@@ -18,6 +18,7 @@ mod journal;
 mod open;
 mod operations;
 mod overview;
+mod restore;
 mod retention;
 mod writer;
 
@@ -33,6 +34,7 @@ pub(crate) use faults::fault as copy_fault;
 pub use open::OpenError;
 pub(crate) use open::make_copy;
 pub(crate) use operations::{not_writable, reserve};
+pub(crate) use restore::make_restorable;
 
 use crate::seal::Seal;
 use faults::fault;

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::SqliteStore;
 use super::equity;
 use super::faults::fault;
+use super::restore::make_restorable;
 use super::retention;
 use crate::rows::{
     FILL, OUTCOME, SIGNAL, order_columns, position_columns, read_all, read_fill, read_order, read_outcome,
@@ -114,7 +115,7 @@ impl Operations for SqliteStore {
         // SQLite writes into a file that is there as long as it is empty.
         let copied = sqlx::query("VACUUM INTO ?1").bind(text).execute(&self.readers).await.map_err(fault);
         let copied = match copied {
-            Ok(_) => make_another_installation(to).await.map_err(fault),
+            Ok(_) => restorable(to).await.map_err(fault),
             Err(error) => Err(error),
         };
         let kept = match copied {
@@ -129,12 +130,9 @@ impl Operations for SqliteStore {
     }
 }
 
-/// A copy that is restored numbers its signals from where it ends, as the original did after it. Client order ids are derived
-/// from the installation, so that a venue that never forgets one does not take a new order for an old one: the copy gets an
-/// installation of its own when it is first opened. Orders that are open in it keep their ids.
-async fn make_another_installation(copy: &Path) -> Result<(), sqlx::Error> {
+async fn restorable(copy: &Path) -> Result<(), sqlx::Error> {
     let mut copy = SqliteConnectOptions::new().filename(copy).connect().await?;
-    sqlx::query("DELETE FROM meta WHERE key = 'installation'").execute(&mut copy).await?;
+    make_restorable(&mut copy).await?;
     copy.close().await
 }
 

@@ -184,6 +184,7 @@ macro_rules! store_suite {
                 refusals_are_bounded_for_each_webhook
                 ended_sessions_and_old_repeat_keys_go
                 a_backup_holds_the_same
+                a_backup_is_halted_and_replays_nothing
                 a_backup_overwrites_nothing
             }
         );

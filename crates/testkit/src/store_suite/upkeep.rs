@@ -1,6 +1,6 @@
 //! Starting, keeping and saving.
 
-use atomik_domain::{Code, OrderStatus, OutcomeStatus};
+use atomik_domain::{Code, HaltMode, HaltScope, Order, OrderStatus, OutcomeStatus};
 use atomik_ports::history::{DeliveryFilter, TradeFilter};
 use atomik_ports::journal::{Changes, Entry, NewSignal, Receipt, Refusal};
 use atomik_ports::operations::Retention;
@@ -156,12 +156,43 @@ pub async fn a_backup_holds_the_same(fixture: &impl Fixture) {
     // Signal ids go on alike in both, and client order ids must not.
     assert_ne!(copy.installation(), store.installation());
     assert_eq!(copy.signal(alice.user.id, id).await.unwrap(), store.signal(alice.user.id, id).await.unwrap());
+    assert_eq!(
+        copy.unfinished_work().await.unwrap().outcomes.len(),
+        1,
+        "its order is open, and is asked about"
+    );
     let (copied, original) = (copy.snapshot().await.unwrap(), store.snapshot().await.unwrap());
-    assert_eq!((copied.change, copied.users), (original.change, original.users));
+    assert!(copied.change > original.change, "its halt is a change more");
+    assert_eq!(copied.users, original.users);
     assert_eq!((copied.webhooks, copied.strategies), (original.webhooks, original.strategies));
     let all = TradeFilter::default();
     assert_eq!(copy.signals(alice.user.id, &all, FIRST).await.unwrap().items.len(), 1, "as it was then");
     accept(&*copy, signal(&alice), at(1)).await;
+}
+
+/// The original went on: nothing that waited is sent twice, and a person looks before anything else is.
+pub async fn a_backup_is_halted_and_replays_nothing(fixture: &impl Fixture) {
+    let store = fixture.store();
+    let alice = tenant(&*store, "alice").await.unwrap();
+    let waiting = || NewSignal { targets: vec![alice.strategy.id], ..signal(&alice) };
+    let (untouched, ended) =
+        (accept(&*store, waiting(), at(0)).await, accept(&*store, waiting(), at(0)).await);
+    let leg = Order { status: OrderStatus::Filled, ..order(&alice, ended, 0) };
+    change(&*store, Changes { intents: vec![leg], ..Changes::default() }).await;
+    let path = fixture.backup_path();
+    store.backup(&path).await.unwrap();
+    let copy = fixture.open_backup(&path).await;
+    for id in [untouched, ended] {
+        let outcome = copy.signal(alice.user.id, id).await.unwrap().outcomes.remove(0);
+        assert_eq!((outcome.status, outcome.code), (OutcomeStatus::Expired, Code::Restored));
+        assert!(outcome.settled_at.is_some());
+    }
+    assert!(copy.unfinished_work().await.unwrap().outcomes.is_empty());
+    let halts = copy.halts().await.unwrap();
+    let in_force: Vec<_> = halts.iter().map(|halt| (halt.scope, halt.mode)).collect();
+    assert_eq!(in_force, [(HaltScope::System, HaltMode::All)]);
+    assert!(store.halts().await.unwrap().is_empty(), "the original trades on");
+    assert_eq!(store.unfinished_work().await.unwrap().outcomes.len(), 2);
 }
 
 pub async fn a_backup_overwrites_nothing(fixture: &impl Fixture) {
