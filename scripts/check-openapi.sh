@@ -2,7 +2,7 @@
 # Whether web/openapi.json is what the program says of itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo build --quiet -p atomik-server
+cargo build --quiet --workspace --bin atomik
 
 if ! diff <(target/debug/atomik openapi) web/openapi.json >&2; then
     echo 'web/openapi.json is not what the program serves. Run:' >&2

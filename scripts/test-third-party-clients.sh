@@ -14,7 +14,7 @@ clients=(
     "tws ib_async==2.1.0 ibapi-latest==10.51.1"
 )
 
-cargo build --quiet -p atomik-testkit --example venue
+cargo build --quiet --workspace --example venue
 for client in "${clients[@]}"; do
     read -r broker packages <<<"$client"
     if [[ $# -gt 0 && " $* " != *" $broker "* ]]; then
