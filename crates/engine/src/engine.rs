@@ -230,7 +230,7 @@ impl Engine {
         let mut signals = Vec::new();
         let strategies = self.work.registry.strategies_on(account_id);
         for strategy in strategies.iter().filter(|strategy| only.is_none_or(|only| strategy.id == only)) {
-            let key = LaneKey { broker_account_id: account_id, symbol: strategy.symbol.clone() };
+            let key = LaneKey::of(strategy);
             let (standing, _) = self.lanes.standing(&key);
             let Standing { position, working, .. } = standing.get(&strategy.id).copied().unwrap_or_default();
             let may_open = !working.entries.is_zero() || self.lanes.waiting(&key) > 0;

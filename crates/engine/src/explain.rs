@@ -109,7 +109,7 @@ async fn explain_one(
     strategy: &Strategy,
     alert: &Alert,
 ) -> StrategyExplanation {
-    let key = LaneKey { broker_account_id: strategy.broker_account_id, symbol: strategy.symbol.clone() };
+    let key = LaneKey::of(strategy);
     let (standing, books) = lanes.standing(&key);
     let Standing { position, working, unproven } = standing.get(&strategy.id).copied().unwrap_or_default();
     let broker = accounts.link(key.broker_account_id).and_then(|link| link.broker());

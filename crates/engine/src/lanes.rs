@@ -137,7 +137,7 @@ impl Lanes {
 
     /// The key of a strategy's lane, which is open now unless the account was unlinked.
     fn opened(self: &Arc<Self>, lanes: &mut HashMap<LaneKey, Handle>, strategy: &Strategy) -> LaneKey {
-        let key = LaneKey { broker_account_id: strategy.broker_account_id, symbol: strategy.symbol.clone() };
+        let key = LaneKey::of(strategy);
         if !lanes.contains_key(&key) {
             self.open(lanes, key.clone(), None);
         }

@@ -61,7 +61,7 @@ pub fn seeds(
             changes.outcomes.push(orphaned(outcome, status, Code::AccountUnavailable, now));
             continue;
         }
-        let key = LaneKey { broker_account_id: strategy.broker_account_id, symbol: strategy.symbol.clone() };
+        let key = LaneKey::of(&strategy);
         let job = Job { signal: brief(&signal), strategy_id: outcome.strategy_id };
         seeds.entry(key).or_default().jobs.push(job);
     }

@@ -1,8 +1,9 @@
 //! The store: one folder an engine, each an adapter of the traits that `atomik-ports` calls a store; what does not depend on the
-//! engine (rows, columns, pages, what a call of the journal comes to); and the seal that all of them keep secrets under.
+//! engine (rows, columns, pages, the directory's calls, what a call of the journal comes to); and the seal that all of them keep secrets under.
 
 mod batch;
 mod columns;
+mod directory;
 mod eras;
 mod overview;
 mod pages;

@@ -1134,7 +1134,7 @@ export interface components {
             client_id_unique_s?: number | null;
             /**
              * @description For how long it refuses a second order with the same client order id: `forever`, `for_a_while` (see
-             *     `client_id_unique_s`), `among_open_orders` or `undocumented`. Only where it still refuses is an entry ever sent again.
+             *     `client_id_unique_s`), `among_open_orders` or `undocumented`. Only where that is `forever` is an entry ever sent again.
              * @example forever
              */
             client_id_uniqueness: string;

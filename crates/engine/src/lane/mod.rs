@@ -34,6 +34,14 @@ pub struct LaneKey {
     pub symbol: Symbol,
 }
 
+impl LaneKey {
+    /// The lane that a strategy trades in.
+    #[must_use]
+    pub fn of(strategy: &Strategy) -> Self {
+        Self { broker_account_id: strategy.broker_account_id, symbol: strategy.symbol.clone() }
+    }
+}
+
 /// What a lane needs of a signal.
 #[derive(Clone, Debug)]
 pub struct SignalBrief {

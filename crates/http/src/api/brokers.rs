@@ -143,7 +143,7 @@ struct CapabilitiesView {
     /// Whether quantities may be fractions of one.
     fractional_quantities: bool,
     /// For how long it refuses a second order with the same client order id: `forever`, `for_a_while` (see
-    /// `client_id_unique_s`), `among_open_orders` or `undocumented`. Only where it still refuses is an entry ever sent again.
+    /// `client_id_unique_s`), `among_open_orders` or `undocumented`. Only where that is `forever` is an entry ever sent again.
     #[schema(value_type = String, example = "forever")]
     client_id_uniqueness: &'static str,
     /// For how many seconds, where that is for a while.
