@@ -50,8 +50,8 @@ pub struct Node {
     pub generation: i64,
     /// Whether it beats.
     pub is_alive: bool,
-    /// How many accounts it works on.
-    pub accounts: u32,
+    /// The accounts that it works on.
+    pub accounts: Vec<BrokerAccountId>,
 }
 
 /// The right to work on an account. Whoever gets it next has a greater epoch.
@@ -83,6 +83,8 @@ pub struct Beat {
     pub excess: usize,
     /// What was shown of accounts, by any node, since the last beat of this one.
     pub shown: Vec<AccountShown>,
+    /// The accounts that no node works on at this moment.
+    pub unowned: Vec<BrokerAccountId>,
     /// The store's clock, read during the beat.
     pub clock: UnixMicros,
 }

@@ -53,6 +53,9 @@ pub struct Server {
     /// How the server is reached from outside; worked out from the listener where it is not set.
     #[serde(default, deserialize_with = "read::optional")]
     pub public_url: Option<PublicUrl>,
+    /// How other nodes reach this one; worked out from the listener where it is not set.
+    #[serde(default, deserialize_with = "read::optional")]
+    pub node_url: Option<PublicUrl>,
     /// Whose `X-Forwarded-For` is believed.
     #[serde(deserialize_with = "read::parsed")]
     pub trusted_proxies: Proxies,

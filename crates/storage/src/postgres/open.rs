@@ -10,13 +10,15 @@ use uuid::Uuid;
 
 use super::cluster::Heart;
 use super::connect::Connector;
-use super::faults::{code, sentence};
+use super::faults::sentence;
 use super::recorder::{Recorder, SERVER_LOCK, TRIES, TRY_AGAIN, note_server, try_lock};
 use super::work::Slots;
 use super::{Access, OpenOptions, PostgresStore, migrate, partitions};
 
 /// Held by a session that opens the store, so that none meets a schema that another is just making.
 const OPENING_LOCK: i64 = 280_587_225_859;
+/// How often it is asked for: half a minute in all.
+const OPENING_TRIES: u32 = 300;
 /// The oldest PostgreSQL that will do, as it writes its version: 14.
 const OLDEST_SERVER: i64 = 140_000;
 
@@ -103,7 +105,7 @@ pub(super) async fn open(
     let mut connection = connector.connect().await.map_err(failed)?;
     check_server(&mut connection, &place).await?;
     // Only one process opens at a time.
-    lock_opening(&mut connection).await.map_err(failed)?;
+    lock_opening(&mut connection, &place).await?;
     let alone = take_server_lock(&mut connection, options.access, &place).await?;
     check_nodes(&mut connection, options.access, &place).await?;
     prepare_schema(&mut connection, &place, alone || options.access == Access::Together).await?;
@@ -179,8 +181,19 @@ async fn check_server(connection: &mut PgConnection, place: &str) -> Result<(), 
     Err(OpenError::Unfit { place: place.to_owned(), reason })
 }
 
-async fn lock_opening(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT pg_advisory_lock($1)").bind(OPENING_LOCK).execute(connection).await.map(drop)
+/// Asks for the lock again and again: a session that waits for it in the database would have a snapshot, and an index that is
+/// built beside writers waits for all of those.
+async fn lock_opening(connection: &mut PgConnection, place: &str) -> Result<(), OpenError> {
+    for _ in 0..OPENING_TRIES {
+        if try_lock(connection, OPENING_LOCK).await.map_err(|error| failed(place, &error))? {
+            return Ok(());
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
+    Err(OpenError::Failed {
+        place: place.to_owned(),
+        reason: "another atomik is still opening it".to_owned(),
+    })
 }
 
 /// Whether nobody else uses the database, and this session has the server's lock.
@@ -249,7 +262,11 @@ async fn check_nodes(connection: &mut PgConnection, access: Access, place: &str)
 
 /// Brings the schema up to date where that is this one's to do: alone, or beside nodes that go on working with what is added.
 /// Elsewhere makes sure that it is.
-async fn prepare_schema(connection: &mut PgConnection, place: &str, may_migrate: bool) -> Result<(), OpenError> {
+async fn prepare_schema(
+    connection: &mut PgConnection,
+    place: &str,
+    may_migrate: bool,
+) -> Result<(), OpenError> {
     let known = migrate::newest_known();
     let found = migrate::newest_applied(connection).await.map_err(|error| failed_migration(place, error))?;
     if found > known {
@@ -282,10 +299,7 @@ async fn installation(connection: &mut PgConnection, at: UnixMicros) -> Result<U
 }
 
 fn failed(place: &str, error: &sqlx::Error) -> OpenError {
-    let reason = match code(error).as_deref() {
-        Some("55P03") => "another atomik is still opening it".to_owned(),
-        _ => sentence(error).into_owned(),
-    };
+    let reason = sentence(error).into_owned();
     OpenError::Failed { place: place.to_owned(), reason }
 }
 

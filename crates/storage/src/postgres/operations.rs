@@ -34,8 +34,7 @@ pub(super) async fn read_unfinished(
         "SELECT {SIGNAL}, {OUTCOME} FROM outcomes u JOIN signals s ON s.id = u.signal_id \
          WHERE u.status IN ('pending', 'unknown') AND {only} ORDER BY u.signal_id, u.strategy_id"
     );
-    let orders =
-        format!("SELECT {} FROM orders WHERE {UNFINISHED} AND {only} ORDER BY id", order_columns!());
+    let orders = format!("SELECT {} FROM orders WHERE {UNFINISHED} AND {only} ORDER BY id", order_columns!());
     let fills = format!(
         "SELECT {FILL} FROM fills f WHERE (f.signal_id, f.client_order_id) IN \
          (SELECT signal_id, client_order_id FROM orders WHERE {UNFINISHED} AND {only}) ORDER BY f.id"

@@ -7,6 +7,7 @@
 mod bus;
 mod unfinished;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -96,7 +97,8 @@ impl Cluster for PostgresStore {
 
     async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
         let nodes = "SELECT n.id, n.name, n.version, n.address, n.started_at, n.generation, \
-             n.alive_until > clock_timestamp(), (SELECT count(*) FROM leases l WHERE l.node = n.id) \
+             n.alive_until > clock_timestamp(), \
+             ARRAY(SELECT l.broker_account_id FROM leases l WHERE l.node = n.id ORDER BY l.broker_account_id) \
              FROM nodes n WHERE n.alive_until > clock_timestamp() - INTERVAL '1 hour' ORDER BY n.started_at, n.id";
         let rows = sqlx::query(nodes).fetch_all(&self.pool).await.map_err(fault)?;
         rows.iter().map(read_node).collect::<Result<_, _>>().map_err(fault)
@@ -125,6 +127,20 @@ impl Cluster for PostgresStore {
     }
 }
 
+impl PostgresStore {
+    /// The address that the database sees this process by; `None` where they share a machine and no network.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn address_seen(&self) -> Result<Option<IpAddr>, StoreError> {
+        let address: Option<String> = sqlx::query_scalar("SELECT host(inet_client_addr())")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(fault)?;
+        Ok(address.and_then(|address| address.parse().ok()))
+    }
+}
+
 fn read_node(row: &PgRow) -> Result<Node, sqlx::Error> {
     Ok(Node {
         id: NodeId(row.try_get(0)?),
@@ -136,7 +152,7 @@ fn read_node(row: &PgRow) -> Result<Node, sqlx::Error> {
         },
         generation: row.try_get(5)?,
         is_alive: row.try_get(6)?,
-        accounts: u32::try_from(row.try_get::<i64, _>(7)?).unwrap_or(u32::MAX),
+        accounts: row.try_get::<Vec<i64>, _>(7)?.into_iter().map(BrokerAccountId).collect(),
     })
 }
 
@@ -166,8 +182,12 @@ async fn beat(
     let excess = leases.len().saturating_sub(share);
     let since = last.map(|last| last.0.saturating_sub(SHOWN_SLACK_US));
     let (clock, shown) = shown_since(&mut transaction, since).await?;
+    let unowned = "SELECT l.broker_account_id FROM leases l LEFT JOIN nodes n ON n.id = l.node \
+         WHERE n.alive_until IS NULL OR n.alive_until < clock_timestamp()";
+    let unowned: Vec<i64> = sqlx::query_scalar(unowned).fetch_all(&mut *transaction).await?;
     transaction.commit().await?;
-    Ok(Beat { live_nodes, leases, excess, shown, clock })
+    let unowned = unowned.into_iter().map(BrokerAccountId).collect();
+    Ok(Beat { live_nodes, leases, excess, shown, unowned, clock })
 }
 
 /// Locks this node's row, and says that it lives.
