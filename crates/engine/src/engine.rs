@@ -11,7 +11,7 @@ use atomik_domain::{
     UserId, WebhookId,
 };
 use atomik_ports::journal::{NewSignal, Receipt, SignalSource};
-use atomik_ports::{Broker, BrokerConnector, Clock, Store, StoreError};
+use atomik_ports::{Broker, BrokerConnector, Clock, RateLimiter, Store, StoreError};
 use tokio::sync::watch;
 
 use crate::accounts::Accounts;
@@ -40,6 +40,8 @@ pub struct EngineParts {
     pub connectors: BTreeMap<BrokerId, Arc<dyn BrokerConnector>>,
     /// Bounds and pace.
     pub settings: EngineSettings,
+    /// What counts the rate of webhooks over all nodes. Without it this node is taken to be alone, or keeps to its share.
+    pub rate_limiter: Option<Arc<dyn RateLimiter>>,
 }
 
 /// Why an engine did not start.
@@ -85,6 +87,8 @@ pub struct AccountStatus {
 pub struct Readiness {
     /// Whether the store can be written.
     pub store: Result<(), String>,
+    /// Whether Redis can be reached, where there is one. The program does its job without it.
+    pub redis: Option<Result<(), String>>,
     /// Whether every account's first comparison of books after the start has ended, one way or the other.
     pub books_reconciled: bool,
     /// Whether the engine takes new work.
@@ -92,7 +96,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Whether all is well.
+    /// Whether it can.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.store.is_ok() && self.books_reconciled && !self.stopping
@@ -374,6 +378,7 @@ impl Engine {
     pub async fn readiness(&self) -> Readiness {
         Readiness {
             store: self.store_state().await,
+            redis: self.work.rate.look(),
             books_reconciled: self.lanes.reconciled(),
             stopping: self.stopping.load(Ordering::Acquire),
         }

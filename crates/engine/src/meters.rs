@@ -39,6 +39,7 @@ pub struct Meters {
     oldest_signal: Gauge,
     unknown_orders: Gauge,
     lanes: Gauge,
+    live_nodes: Gauge,
 }
 
 /// A step of a signal's way, measured from its receipt.
@@ -83,6 +84,7 @@ impl Default for Meters {
             oldest_signal: gauge!("atomik_oldest_waiting_signal_seconds"),
             unknown_orders: gauge!("atomik_unknown_orders"),
             lanes: gauge!("atomik_lanes"),
+            live_nodes: gauge!("atomik_live_nodes"),
         }
     }
 }
@@ -127,6 +129,11 @@ impl Meters {
                 self.stage(stage, received_at, at);
             }
         }
+    }
+
+    /// Shows how many nodes live, as this one knows.
+    pub fn nodes(&self, live: u32) {
+        self.live_nodes.set(live);
     }
 
     /// Shows what waits.

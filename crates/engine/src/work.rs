@@ -1,6 +1,7 @@
 //! What every worker of the engine shares.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use atomik_domain::gate::Tally;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 use crate::committer::{CommitLoop, Committer};
 use crate::engine::EngineParts;
 use crate::events::EventLog;
+use crate::intake::rate::RateGate;
 use crate::meters::Meters;
 use crate::registry::Registry;
 use crate::settings::EngineSettings;
@@ -29,6 +31,9 @@ pub struct Work {
     pub(crate) events: Arc<EventLog>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) ticks: Ticks,
+    /// How many nodes live, this one among them: by it a node knows its share where nothing is counted together.
+    pub(crate) live_nodes: Arc<AtomicU32>,
+    pub(crate) rate: Arc<RateGate>,
     pub(crate) installation: Uuid,
     /// Becomes true when workers are to end.
     pub(crate) stop: watch::Receiver<bool>,
@@ -41,11 +46,13 @@ impl Work {
         parts: EngineParts,
         registry: Registry,
     ) -> (Arc<Self>, CommitLoop, watch::Sender<bool>) {
-        let EngineParts { store, clock, connectors, settings } = parts;
+        let EngineParts { store, clock, connectors, settings, rate_limiter } = parts;
         let (stop, stopped) = watch::channel(false);
         let (committer, commits) =
             Committer::new(Arc::clone(&store), Arc::clone(&clock), settings.max_waiting_deliveries);
         let run = u64::try_from(clock.now().0).unwrap_or_default();
+        let ticks = Ticks::start();
+        let live_nodes = Arc::new(AtomicU32::new(1));
         let work = Self {
             installation: store.installation(),
             store,
@@ -56,7 +63,9 @@ impl Work {
             committer,
             events: Arc::new(EventLog::new(run)),
             meters: Arc::new(Meters::default()),
-            ticks: Ticks::start(),
+            ticks,
+            rate: Arc::new(RateGate::new(rate_limiter, Arc::clone(&live_nodes), ticks)),
+            live_nodes,
             stop: stopped,
             tally: Mutex::default(),
         };
@@ -131,6 +140,7 @@ mod tests {
             clock: Arc::new(Still),
             connectors: BTreeMap::new(),
             settings,
+            rate_limiter: None,
         };
         let (work, _commits, _stop) = Work::new(parts, registry);
         let halt = || work.registry.halt(BrokerAccountId(1), StrategyId(1)).map(|(mode, _)| mode);

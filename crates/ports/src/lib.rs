@@ -12,6 +12,7 @@ pub mod history;
 pub mod journal;
 pub mod operations;
 pub mod overview;
+pub mod rate;
 pub mod store;
 
 pub use broker::{Broker, BrokerConnector};
@@ -22,4 +23,5 @@ pub use history::History;
 pub use journal::Journal;
 pub use operations::Operations;
 pub use overview::Overview;
+pub use rate::RateLimiter;
 pub use store::{Page, PageRequest, Store, StoreError};
