@@ -1,12 +1,14 @@
 //! Opening: the server and its settings, the locks, the schema.
 
 use atomik_domain::UnixMicros;
+use atomik_ports::cluster::GENERATION;
 use secrecy::SecretString;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 use uuid::Uuid;
 
+use super::cluster::Heart;
 use super::connect::Connector;
 use super::faults::{code, sentence};
 use super::recorder::{Recorder, SERVER_LOCK, TRIES, TRY_AGAIN, note_server, try_lock};
@@ -56,6 +58,21 @@ pub enum OpenError {
         /// The database.
         place: String,
     },
+    /// A node of a version that is too far from this one's uses it.
+    #[error(
+        "node {name} serves the database {place} with atomik {version}, which cannot work beside this version ({ours}): nodes \
+         work together with the version before theirs and the one after. Replace that node first, one version at a time"
+    )]
+    FarVersion {
+        /// The database.
+        place: String,
+        /// The node.
+        name: String,
+        /// Its program's version.
+        version: String,
+        /// This program's version.
+        ours: &'static str,
+    },
     /// The server's settings do not let it keep what it acknowledges, or what we write.
     #[error("the database {place} will not do: {reason}")]
     Unfit {
@@ -88,7 +105,8 @@ pub(super) async fn open(
     // Only one process opens at a time.
     lock_opening(&mut connection).await.map_err(failed)?;
     let alone = take_server_lock(&mut connection, options.access, &place).await?;
-    prepare_schema(&mut connection, &place, alone).await?;
+    check_nodes(&mut connection, options.access, &place).await?;
+    prepare_schema(&mut connection, &place, alone || options.access == Access::Together).await?;
     let installation = installation(&mut connection, at).await.map_err(failed)?;
     match options.access {
         Access::Exclusive => note_server(&mut connection, store).await.map_err(failed)?,
@@ -111,6 +129,7 @@ pub(super) async fn open(
         connector,
         recorder: Recorder::new(recorder),
         slots: Slots::default(),
+        heart: Heart::default(),
         options,
         installation,
         seal: None,
@@ -203,8 +222,34 @@ async fn unlock(connection: &mut PgConnection, lock: i64) -> Result<(), sqlx::Er
     sqlx::query("SELECT pg_advisory_unlock($1)").bind(lock).execute(connection).await.map(drop)
 }
 
-/// Brings the schema up to date; where a server uses it (`!alone`), makes sure that it is.
-async fn prepare_schema(connection: &mut PgConnection, place: &str, alone: bool) -> Result<(), OpenError> {
+/// Makes sure that all nodes that live can work beside one of this version.
+async fn check_nodes(connection: &mut PgConnection, access: Access, place: &str) -> Result<(), OpenError> {
+    if access != Access::Together {
+        return Ok(());
+    }
+    let failed = |error: sqlx::Error| failed(place, &error);
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('nodes') IS NOT NULL")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    if !there {
+        return Ok(());
+    }
+    let far = "SELECT name, version FROM nodes WHERE alive_until > clock_timestamp() AND abs(generation - $1) > 1 LIMIT 1";
+    let far: Option<(String, String)> =
+        sqlx::query_as(far).bind(GENERATION).fetch_optional(connection).await.map_err(failed)?;
+    match far {
+        None => Ok(()),
+        Some((name, version)) => {
+            let ours = env!("CARGO_PKG_VERSION");
+            Err(OpenError::FarVersion { place: place.to_owned(), name, version, ours })
+        }
+    }
+}
+
+/// Brings the schema up to date where that is this one's to do: alone, or beside nodes that go on working with what is added.
+/// Elsewhere makes sure that it is.
+async fn prepare_schema(connection: &mut PgConnection, place: &str, may_migrate: bool) -> Result<(), OpenError> {
     let known = migrate::newest_known();
     let found = migrate::newest_applied(connection).await.map_err(|error| failed_migration(place, error))?;
     if found > known {
@@ -213,7 +258,7 @@ async fn prepare_schema(connection: &mut PgConnection, place: &str, alone: bool)
     if found == known {
         return Ok(());
     }
-    if !alone {
+    if !may_migrate {
         return Err(OpenError::OlderServer { place: place.to_owned() });
     }
     migrate::migrate(connection).await.map_err(|error| failed_migration(place, error))
