@@ -48,7 +48,8 @@ impl Place {
     fn quickstart(&self, server: &Server) -> Quickstart {
         let file = self.dir.path().join("atomik.toml");
         let database_url = self.database.url();
-        std::fs::write(&file, format!("[store]\npostgres_url = \"{}\"\n", database_url.expose_secret())).unwrap();
+        std::fs::write(&file, format!("[store]\npostgres_url = \"{}\"\n", database_url.expose_secret()))
+            .unwrap();
         quickstart(&self.data_dir(), &server.url(), &["--config", file.to_str().unwrap()])
     }
 

@@ -5,6 +5,7 @@
 mod batch;
 mod columns;
 mod directory;
+mod ear;
 mod eras;
 mod overview;
 mod pages;

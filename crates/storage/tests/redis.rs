@@ -70,7 +70,11 @@ async fn two_nodes_share_the_rate_of_a_webhook_and_of_no_other() {
     assert!(waits.iter().all(|micros| next_one.contains(micros)), "{waits:?}");
     assert_eq!(nodes[0].take(WebhookId(2), TEN_AT_ONCE).await, Ok(Token::Taken));
     let elsewhere = Redis::open(&server.url(), Uuid::from_u128(8)).await.unwrap();
-    assert_eq!(elsewhere.take(HOOK, TEN_AT_ONCE).await, Ok(Token::Taken), "another installation counts for itself");
+    assert_eq!(
+        elsewhere.take(HOOK, TEN_AT_ONCE).await,
+        Ok(Token::Taken),
+        "another installation counts for itself"
+    );
 }
 
 #[tokio::test]

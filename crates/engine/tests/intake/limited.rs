@@ -72,7 +72,10 @@ async fn it_is_asked_in_the_rates_turn_alone() {
     let good = || house.inbound(r#"{"action":"BUY"}"#);
     let elsewhere = Inbound { remote_ip: [192, 0, 2, 1].into(), ..good() };
     let guess = Inbound { secrets: vec![SecretString::from("guess")], ..good() };
-    let allowed = WebhookPatch { allowed_ips: Some(IpAllowlist::parse("10.0.0.0/8").unwrap()), ..WebhookPatch::default() };
+    let allowed = WebhookPatch {
+        allowed_ips: Some(IpAllowlist::parse("10.0.0.0/8").unwrap()),
+        ..WebhookPatch::default()
+    };
     house.patch(allowed).await;
     for (inbound, code) in [
         (Inbound { token: "nobody".to_owned(), ..good() }, Code::WebhookNotFound),

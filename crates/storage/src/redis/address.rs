@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError};
+use redis::aio::{MultiplexedConnection, PubSub};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult};
 use secrecy::{ExposeSecret, SecretString};
 
 /// How long connecting may take, with everything that is said first.
@@ -51,7 +51,20 @@ impl Address {
             .set_connection_timeout(None)
             .set_response_timeout(None)
             .set_pipeline_buffer_size(pipelined);
-        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
+        self.in_time(self.client.get_multiplexed_async_connection_with_config(&config)).await
+    }
+
+    /// A new connection on which what is published under this name is heard.
+    pub async fn subscribe(&self, channel: &str) -> Result<PubSub, String> {
+        let subscribing = async {
+            let mut connection = self.client.get_async_pubsub().await?;
+            connection.subscribe(channel).await?;
+            Ok(connection)
+        };
+        self.in_time(subscribing).await
+    }
+
+    async fn in_time<T>(&self, connecting: impl Future<Output = RedisResult<T>>) -> Result<T, String> {
         match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(connected) => connected.map_err(|error| self.sentence(&error)),
             Err(_) => Err(self.silent(CONNECT_TIMEOUT)),
@@ -67,6 +80,11 @@ impl Address {
             return format!("Redis at {place} refuses the user or the password");
         }
         format!("Redis at {place} cannot be used: {error}")
+    }
+
+    /// That the connection has ended.
+    pub fn lost(&self) -> String {
+        format!("Redis at {} has closed the connection", self.place)
     }
 
     /// That nothing was heard.

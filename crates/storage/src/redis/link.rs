@@ -34,7 +34,7 @@ pub struct Link {
 }
 
 struct Shared {
-    address: Address,
+    address: Arc<Address>,
     state: RwLock<State>,
     /// Wakes the keeper when the connection was found broken.
     broken: Notify,
@@ -53,7 +53,7 @@ impl Link {
     /// Connects; returns after the first attempt, however it ended.
     pub async fn open(address: Address, probe: Probe) -> Self {
         let shared = Arc::new(Shared {
-            address,
+            address: Arc::new(address),
             state: RwLock::new(State::Away("Redis has not been reached yet".to_owned())),
             broken: Notify::new(),
             questions: Semaphore::new(MAX_QUESTIONS),
@@ -65,6 +65,11 @@ impl Link {
         Self { shared, keeper }
     }
 
+    /// Where Redis is, for a connection beside this one.
+    pub fn address(&self) -> Arc<Address> {
+        Arc::clone(&self.shared.address)
+    }
+
     /// Why nothing can be asked; `None` where it can.
     pub fn away(&self) -> Option<String> {
         match &*self.shared.read() {
@@ -74,7 +79,10 @@ impl Link {
     }
 
     /// Asks something. Whatever goes wrong makes the link away for all, so that one request waits for the timeout, not each.
-    pub async fn ask<T>(&self, question: impl FnOnce(MultiplexedConnection) -> Answer<T>) -> Result<T, String> {
+    pub async fn ask<T>(
+        &self,
+        question: impl FnOnce(MultiplexedConnection) -> Answer<T>,
+    ) -> Result<T, String> {
         let (turn, connection) = match &*self.shared.read() {
             State::Up(turn, connection) => (*turn, connection.clone()),
             State::Away(why) => return Err(why.clone()),

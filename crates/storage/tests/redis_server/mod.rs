@@ -22,7 +22,11 @@ impl RedisServer {
     pub fn start() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut script = Command::new(root.join("scripts/with-redis.sh"))
-            .args(["bash", "-c", "echo \"$ATOMIK_TEST_REDIS_URL\"; echo \"$ATOMIK_TEST_REDIS_CTL\"; read -r _"])
+            .args([
+                "bash",
+                "-c",
+                "echo \"$ATOMIK_TEST_REDIS_URL\"; echo \"$ATOMIK_TEST_REDIS_CTL\"; read -r _",
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
