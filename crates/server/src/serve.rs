@@ -21,9 +21,10 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::master_key::MasterKey;
-use crate::{output, store, telemetry};
+use crate::{listener, output, store, telemetry};
 
-/// How long a stop waits for accepted signals to be finished. With the listener's own wait it stays below ten seconds.
+/// How long a stop waits for accepted signals to be finished. With the listener's own waits (but for `server.drain_s`) it stays
+/// below ten seconds.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long the paper broker may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -34,14 +35,17 @@ const SESSION_KEY: &str = "atomik session key 1";
 ///
 /// # Errors
 /// Sentences for the operator, where it cannot begin.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+pub async fn serve(config: Config, inherited: Option<std::net::TcpListener>) -> anyhow::Result<()> {
     telemetry::begin_logging(&config.log)?;
     let stop = stop_signal()?;
     let opened = store::open_for_server(&config).await?;
     let sealed_with = opened.sealed_with().await?;
     let master_key = MasterKey::load_for(&config.secrets, &config.store.data_dir, sealed_with.as_deref())?;
     let store = opened.with_seal(master_key.seal()?).await?;
-    let listener = bind(config.server.listen, "server.listen").await?;
+    let listener = match inherited {
+        Some(listener) => listener::take(listener, config.server.listen)?,
+        None => bind(config.server.listen, "server.listen").await?,
+    };
     let bound = listener.local_addr().context("the listener has no address")?;
     let metrics = telemetry::begin_metrics()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -63,12 +67,15 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
     announce(&config, &*store, bound).await?;
     let max_connections = usize::try_from(config.server.max_connections.get())?;
-    let bounds = Bounds { max_connections, ..Bounds::default() };
+    let notice = Duration::from_secs(config.server.drain_s.into());
+    let bounds = Bounds { max_connections, notice, ..Bounds::default() };
+    listener::say_ready();
     let ending = {
         let (stop, state) = (stop.clone(), state.clone());
         async move {
             stopped(stop).await;
             tracing::info!("stopping: finishing what was accepted");
+            listener::say_stopping();
             state.close_streams();
         }
     };

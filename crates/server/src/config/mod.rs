@@ -62,6 +62,9 @@ pub struct Server {
     /// How many connections may be open at once.
     #[serde(deserialize_with = "read::parsed")]
     pub max_connections: NonZeroU32,
+    /// For how many seconds a server that was asked to end still accepts connections, so that a balancer notices.
+    #[serde(deserialize_with = "read::parsed")]
+    pub drain_s: u32,
 }
 
 /// Where things are kept.

@@ -18,6 +18,7 @@ mod equity;
 mod eras;
 mod faults;
 mod history;
+mod import;
 mod journal;
 mod migrate;
 mod open;
@@ -26,6 +27,7 @@ mod overview;
 mod partitions;
 mod recorder;
 mod retention;
+mod tables;
 mod work;
 
 use atomik_domain::UnixMicros;
@@ -34,6 +36,7 @@ use secrecy::SecretString;
 use sqlx::postgres::{PgPool, Postgres};
 use uuid::Uuid;
 
+pub use import::{Compared, Import, ImportError};
 pub use open::OpenError;
 
 use crate::seal::Seal;

@@ -11,10 +11,10 @@ use super::connect::Connector;
 use super::faults::{code, sentence};
 use super::recorder::{Recorder, SERVER_LOCK, TRIES, TRY_AGAIN, note_server, try_lock};
 use super::work::Slots;
-use super::{Access, OpenOptions, PostgresStore, migrate, partitions};
+use super::{Access, OpenOptions, PostgresStore, import, migrate, partitions};
 
 /// Held by a session that opens the store, so that none meets a schema that another is just making.
-const OPENING_LOCK: i64 = 280_587_225_859;
+pub(super) const OPENING_LOCK: i64 = 280_587_225_859;
 /// The oldest PostgreSQL that will do, as it writes its version: 14.
 const OLDEST_SERVER: i64 = 140_000;
 
@@ -64,6 +64,15 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A copy into it was begun and not finished.
+    #[error(
+        "the database {place} holds an unfinished copy of another store, and is not served. Drop it, make an empty one, and \
+         copy again"
+    )]
+    Unfinished {
+        /// The database.
+        place: String,
+    },
     /// Anything else.
     #[error("the database {place} cannot be opened: {reason}")]
     Failed {
@@ -89,6 +98,7 @@ pub(super) async fn open(
     lock_opening(&mut connection).await.map_err(failed)?;
     let alone = take_server_lock(&mut connection, options.access, &place).await?;
     prepare_schema(&mut connection, &place, alone).await?;
+    refuse_unfinished(&mut connection, &place).await?;
     let installation = installation(&mut connection, at).await.map_err(failed)?;
     match options.access {
         Access::Exclusive => note_server(&mut connection, store).await.map_err(failed)?,
@@ -123,14 +133,14 @@ pub(super) async fn open(
     Ok(store)
 }
 
-fn random_store() -> Result<i64, String> {
+pub(super) fn random_store() -> Result<i64, String> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|error| error.to_string())?;
     Ok(i64::from_be_bytes(random) & i64::MAX)
 }
 
 /// What a server must be to keep what it acknowledges, and all that we write.
-async fn check_server(connection: &mut PgConnection, place: &str) -> Result<(), OpenError> {
+pub(super) async fn check_server(connection: &mut PgConnection, place: &str) -> Result<(), OpenError> {
     let row = sqlx::query(
         "SELECT current_setting('server_version_num')::bigint, current_setting('server_version'), \
          current_setting('server_encoding'), current_setting('fsync'), current_setting('synchronous_commit'), \
@@ -160,12 +170,12 @@ async fn check_server(connection: &mut PgConnection, place: &str) -> Result<(), 
     Err(OpenError::Unfit { place: place.to_owned(), reason })
 }
 
-async fn lock_opening(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+pub(super) async fn lock_opening(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT pg_advisory_lock($1)").bind(OPENING_LOCK).execute(connection).await.map(drop)
 }
 
 /// Whether nobody else uses the database, and this session has the server's lock.
-async fn take_server_lock(
+pub(super) async fn take_server_lock(
     connection: &mut PgConnection,
     access: Access,
     place: &str,
@@ -199,12 +209,16 @@ async fn share_server_lock(connection: &mut PgConnection) -> Result<(), sqlx::Er
     unlock(connection, SERVER_LOCK).await
 }
 
-async fn unlock(connection: &mut PgConnection, lock: i64) -> Result<(), sqlx::Error> {
+pub(super) async fn unlock(connection: &mut PgConnection, lock: i64) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT pg_advisory_unlock($1)").bind(lock).execute(connection).await.map(drop)
 }
 
 /// Brings the schema up to date; where a server uses it (`!alone`), makes sure that it is.
-async fn prepare_schema(connection: &mut PgConnection, place: &str, alone: bool) -> Result<(), OpenError> {
+pub(super) async fn prepare_schema(
+    connection: &mut PgConnection,
+    place: &str,
+    alone: bool,
+) -> Result<(), OpenError> {
     let known = migrate::newest_known();
     let found = migrate::newest_applied(connection).await.map_err(|error| failed_migration(place, error))?;
     if found > known {
@@ -217,6 +231,12 @@ async fn prepare_schema(connection: &mut PgConnection, place: &str, alone: bool)
         return Err(OpenError::OlderServer { place: place.to_owned() });
     }
     migrate::migrate(connection).await.map_err(|error| failed_migration(place, error))
+}
+
+/// A copy that was cut off must not be taken for all there is.
+pub(super) async fn refuse_unfinished(connection: &mut PgConnection, place: &str) -> Result<(), OpenError> {
+    let unfinished = import::is_unfinished(connection).await.map_err(|error| failed(place, &error))?;
+    if unfinished { Err(OpenError::Unfinished { place: place.to_owned() }) } else { Ok(()) }
 }
 
 /// What tells this installation from others: read, or made once.
@@ -236,7 +256,7 @@ async fn installation(connection: &mut PgConnection, at: UnixMicros) -> Result<U
     text.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))
 }
 
-fn failed(place: &str, error: &sqlx::Error) -> OpenError {
+pub(super) fn failed(place: &str, error: &sqlx::Error) -> OpenError {
     let reason = match code(error).as_deref() {
         Some("55P03") => "another atomik is still opening it".to_owned(),
         _ => sentence(error).into_owned(),
