@@ -39,7 +39,7 @@ pub enum Command {
     Halt(HaltArgs),
     /// Replace the master key
     Secrets(SecretsArgs),
-    /// Move everything into a PostgreSQL database
+    /// Move everything into a PostgreSQL database, and make one that was restored fit to be served
     Store(StoreArgs),
     /// Say whether the configuration can be used, and what comes of it
     CheckConfig(CheckConfigArgs),
@@ -296,6 +296,11 @@ pub enum StoreAction {
     Copy(StoreTarget),
     /// Compare a copy with the data directory's store once more, before the first server serves it
     Compare(StoreTarget),
+    /// Halt a database that PostgreSQL's own tools restored, and let it replay nothing
+    ///
+    /// Before the first server serves it; no server may use it. Signals that waited become `restored`, and everything is halted
+    /// until a person has compared the positions and lifts the halt. What `atomik backup` makes is so already.
+    Restored,
 }
 
 /// Which database.

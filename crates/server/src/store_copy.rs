@@ -1,11 +1,12 @@
 //! `atomik store`: from the data directory into a PostgreSQL database.
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use atomik_ports::{Clock, SystemClock};
 use atomik_storage::postgres::{Compared, Import};
 
 use crate::cli::{StoreAction, StoreTarget};
 use crate::config::{Config, DatabaseUrl};
+use crate::store::Opened;
 use crate::{output, store};
 
 /// Does what was asked.
@@ -16,6 +17,7 @@ pub async fn store(config: &Config, action: StoreAction) -> anyhow::Result<()> {
     match action {
         StoreAction::Copy(target) => copy(config, &url(config, &target)?).await,
         StoreAction::Compare(target) => compare(config, &url(config, &target)?).await,
+        StoreAction::Restored => restored(config).await,
     }
 }
 
@@ -56,6 +58,21 @@ async fn compare(config: &Config, url: &DatabaseUrl) -> anyhow::Result<()> {
     import.close().await?;
     report(&compared)?;
     output::line("Every row is the same on both sides.")?;
+    Ok(())
+}
+
+async fn restored(config: &Config) -> anyhow::Result<()> {
+    let Opened::Postgres(store) = store::open_existing_alone(config).await? else {
+        bail!(
+            "name the database with ATOMIK_STORE__POSTGRES_URL or store.postgres_url; a backup by `atomik backup` needs nothing"
+        );
+    };
+    store.make_restorable(SystemClock.now()).await?;
+    store.close().await;
+    output::line(
+        "The database is halted, and nothing that waited is sent. Serve it, compare the positions, adopt or flatten",
+    )?;
+    output::line("what differs, and then lift the halt: atomik halt list, atomik halt resume ID.")?;
     Ok(())
 }
 

@@ -107,7 +107,7 @@ fn answers(server: &Server, key: &str) -> Vec<Value> {
         "orders",
         "fills",
         "positions",
-        "webhooks/1/deliveries",
+        "webhooks/1/logs",
     ]
     .iter()
     .map(|list| server.get(&format!("/api/v1/{list}"), key))
@@ -130,7 +130,7 @@ async fn after_the_move_everything_is_as_it_was_and_trades_on() {
     let key = &moving.made.key;
     assert_eq!(answers(&server, key), moving.answers);
     let me = server.exchange(format!(
-        "GET /api/v1/auth/me HTTP/1.1\r\nhost: a\r\ncookie: {}\r\nconnection: close\r\n\r\n",
+        "GET /api/v1/me HTTP/1.1\r\nhost: a\r\ncookie: {}\r\nconnection: close\r\n\r\n",
         moving.cookie
     ));
     assert!(status_of(&me) == 200 && body_of(&me).contains(USER), "{me}");

@@ -8,6 +8,7 @@ mod eras;
 mod overview;
 mod pages;
 pub mod postgres;
+mod restored;
 mod rows;
 pub mod seal;
 mod setup;

@@ -14,7 +14,7 @@ use atomik_ports::directory::{NewBrokerAccount, NewHalt, NewSession, Registratio
 use atomik_ports::history::{DeliveryFilter, TradeFilter};
 use atomik_ports::journal::{Changes, Entry, Journal, NewSignal, Receipt, Refusal};
 use atomik_ports::overview::EquitySample;
-use atomik_ports::{Credentials, Custody, Directory, Operations, Overview, PageRequest, Store};
+use atomik_ports::{Credentials, Custody, Directory, History, Operations, Overview, PageRequest, Store};
 use atomik_storage::postgres::{
     Access, Compared, Import, ImportError, OpenError, OpenOptions, PostgresStore,
 };
@@ -153,7 +153,7 @@ async fn open(database: &Database) -> PostgresStore {
 async fn answers(store: &dyn Store, alice: &Tenant) -> Vec<String> {
     let (user, all) = (alice.user.id, TradeFilter::default());
     let work = store.unfinished_work().await.unwrap();
-    vec![
+    let answers = [
         store.installation().to_string(),
         format!("{:?}", store.snapshot().await.unwrap()),
         format!("{:?}", store.changes_since(0).await.unwrap()),
@@ -166,7 +166,9 @@ async fn answers(store: &dyn Store, alice: &Tenant) -> Vec<String> {
         format!("{:?}", store.positions(user, &all, FIRST).await.unwrap()),
         format!("{:?}", store.equity(user, None, None, 100).await.unwrap()),
         format!("{:?} {:?} {:?}", work.outcomes, work.orders, work.positions),
-    ]
+    ];
+    // The one character that cannot be kept.
+    answers.map(|answer| answer.replace("\\0", "\u{fffd}")).into()
 }
 
 #[tokio::test]
@@ -207,11 +209,11 @@ async fn what_was_a_repeat_before_the_copy_is_one_after_it() {
     let (copy, alice) = (open(&database).await, &filled.alice);
     let half_a_second_later = at(2).plus(UnixMicros::SECOND / 2);
     for (repeat, moment) in [
-        (identified(alice, 1, 1), at(4_000)),
-        (identified(alice, 1, 2), at(4_000)),
-        (windowed_for(alice, 9, 60), at(30)),
         (windowed(alice, 7), half_a_second_later),
         (windowed(alice, 7), at(3)),
+        (windowed_for(alice, 9, 60), at(30)),
+        (identified(alice, 1, 1), at(4_000)),
+        (identified(alice, 1, 2), at(4_000)),
     ] {
         let entry = || vec![Entry::Signal(Box::new(repeat.clone()))];
         let expected = filled.store.commit(entry(), moment).await.unwrap();
@@ -301,6 +303,7 @@ async fn a_row_that_is_changed_lost_or_added_is_found() {
     let (filled, database) = (Filled::new().await, Database::empty().await);
     let compared = filled.copy_to(&database.url()).await.unwrap();
     assert_eq!(filled.compare_with(&database.url()).await.unwrap(), compared);
+    let last_change = filled.store.snapshot().await.unwrap().change;
     for (change, back, table, what) in [
         (
             "UPDATE orders SET reason = '' WHERE id = 2",
@@ -338,8 +341,8 @@ async fn a_row_that_is_changed_lost_or_added_is_found() {
         let differs = filled.compare_with(&database.url()).await.unwrap_err().to_string();
         assert!(differs.contains(table) && differs.ends_with(what), "{differs}");
         database.execute(back).await;
-        database.execute("DELETE FROM changes WHERE seq > (SELECT max(seq) FROM changes) - 2").await;
-        drop(filled.compare_with(&database.url()).await);
+        database.execute(&format!("DELETE FROM changes WHERE seq > {last_change}")).await;
+        assert_eq!(filled.compare_with(&database.url()).await.unwrap(), compared);
     }
 }
 
@@ -361,6 +364,29 @@ async fn tables_of(database: &Database) -> BTreeSet<String> {
     names.into_iter().collect()
 }
 
+/// As a copy by the program itself, which the conformance suite tests.
+#[tokio::test]
+async fn a_database_that_was_restored_by_its_own_tools_is_halted_and_replays_nothing() {
+    let (filled, database) = (Filled::new().await, Database::empty().await);
+    filled.copy_to(&database.url()).await.unwrap();
+    let store = open(&database).await;
+    let waiting = NewSignal { targets: vec![filled.alice.strategy.id], ..signal(&filled.alice) };
+    let waiting = accept(&store, waiting, at(5)).await;
+    let (unfinished, halts) = (store.unfinished_work().await.unwrap(), store.halts().await.unwrap().len());
+    store.make_restorable(at(10)).await.unwrap();
+    store.close().await;
+    let restored = open(&database).await;
+    assert_ne!(restored.installation(), filled.store.installation());
+    let outcome = restored.signal(filled.alice.user.id, waiting).await.unwrap().outcomes.remove(0);
+    assert_eq!((outcome.status, outcome.code), (OutcomeStatus::Expired, Code::Restored));
+    let left = restored.unfinished_work().await.unwrap();
+    assert_eq!(left.outcomes.len(), unfinished.outcomes.len() - 1, "those with open orders are asked about");
+    assert_eq!(left.orders, unfinished.orders);
+    let in_force = restored.halts().await.unwrap();
+    assert_eq!(in_force.len(), halts + 1);
+    assert!(in_force.iter().any(|halt| (halt.scope, halt.mode) == (HaltScope::System, HaltMode::All)));
+}
+
 /// A table that is neither copied nor named here is one that somebody forgot.
 #[tokio::test]
 async fn every_table_is_copied_or_known_not_to_be() {
@@ -370,7 +396,7 @@ async fn every_table_is_copied_or_known_not_to_be() {
     // The readiness check's, and the engine's own.
     let embedded_alone = ["probe", "sqlite_sequence", "_sqlx_migrations"];
     // Who writes, who lives and who owns which account: of the nodes, and none of a store that is copied.
-    let clustered_alone = ["commits", "leases", "nodes", "_sqlx_migrations"];
+    let clustered_alone = ["accounts_shown", "commits", "leases", "nodes", "_sqlx_migrations"];
     let forgotten = |tables: BTreeSet<String>, alone: &[&str]| -> Vec<String> {
         tables
             .into_iter()

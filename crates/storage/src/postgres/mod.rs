@@ -26,6 +26,7 @@ mod operations;
 mod overview;
 mod partitions;
 mod recorder;
+mod restore;
 mod retention;
 mod tables;
 mod work;
