@@ -18,7 +18,7 @@ const PRUNE: Duration = Duration::from_secs(600);
 /// Starts the workers. They end with the engine.
 pub fn start(engine: &Arc<Engine>) {
     tokio::spawn(every(FOLLOW, Arc::downgrade(engine), |engine: Arc<Engine>| async move {
-        if let Err(error) = engine.refresh().await {
+        if let Err(error) = engine.follow().await {
             tracing::warn!(%error, "changes in the directory could not be read");
         }
     }));

@@ -102,6 +102,9 @@ struct Ready {
     store: &'static str,
     books_reconciled: bool,
     stopping: bool,
+    /// Whether the node keeps its leases on broker accounts; not there where it is alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leases: Option<&'static str>,
 }
 
 async fn ready(State(state): State<AppState>) -> impl IntoResponse {
@@ -118,6 +121,7 @@ async fn ready(State(state): State<AppState>) -> impl IntoResponse {
         store: if readiness.store.is_ok() { "ok" } else { "unavailable" },
         books_reconciled: readiness.books_reconciled,
         stopping,
+        leases: readiness.leases.map(|kept| if kept { "ok" } else { "lost" }),
     };
     (status, NO_STORE, Json(body))
 }

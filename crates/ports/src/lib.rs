@@ -4,7 +4,9 @@
 //! pretend.
 
 pub mod broker;
+pub mod bus;
 pub mod clock;
+pub mod cluster;
 pub mod credentials;
 pub mod directory;
 pub mod failpoint;
@@ -15,7 +17,9 @@ pub mod overview;
 pub mod store;
 
 pub use broker::{Broker, BrokerConnector};
+pub use bus::Bus;
 pub use clock::{Clock, SystemClock};
+pub use cluster::Cluster;
 pub use credentials::{Credentials, Custody, CustodyError};
 pub use directory::Directory;
 pub use history::History;

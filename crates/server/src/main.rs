@@ -7,6 +7,7 @@ mod explain;
 mod halt;
 mod listener;
 mod master_key;
+mod node;
 mod output;
 mod quickstart;
 mod secrets;

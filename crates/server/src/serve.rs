@@ -9,7 +9,7 @@ use atomik_brokers::catalog::{self, VenueParts};
 use atomik_brokers::paper::PaperVenue;
 use atomik_brokers::wire::{UrlRules, WirePolicy};
 use atomik_domain::BrokerId;
-use atomik_engine::{Engine, EngineParts, EngineSettings};
+use atomik_engine::{ClusterParts, Engine, EngineParts, EngineSettings};
 use atomik_http::dashboard::Dashboard;
 use atomik_http::serve::{Bounds, serve as serve_connections};
 use atomik_http::state::RenderMetrics;
@@ -21,7 +21,8 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::master_key::MasterKey;
-use crate::{listener, output, store, telemetry};
+use crate::store::Sealed;
+use crate::{listener, node, output, store, telemetry};
 
 /// How long a stop waits for accepted signals to be finished. With the listener's own waits (but for `server.drain_s`) it stays
 /// below ten seconds.
@@ -41,21 +42,31 @@ pub async fn serve(config: Config, inherited: Option<std::net::TcpListener>) -> 
     let opened = store::open_for_server(&config).await?;
     let sealed_with = opened.sealed_with().await?;
     let master_key = MasterKey::load_for(&config.secrets, &config.store.data_dir, sealed_with.as_deref())?;
-    let store = opened.with_seal(master_key.seal()?).await?;
+    let Sealed { store, shared } = opened.with_seal(master_key.seal()?).await?;
     let listener = match inherited {
         Some(listener) => listener::take(listener, config.server.listen)?,
         None => bind(config.server.listen, "server.listen").await?,
     };
     let bound = listener.local_addr().context("the listener has no address")?;
+    let own = own_listener(&config).await?;
+    let reached =
+        own.as_ref().map_or(Ok(bound), TcpListener::local_addr).context("the listener has no address")?;
     let metrics = telemetry::begin_metrics()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let venue = open_venue(&config, &clock, &*store).await?;
-    let engine = start_engine(&config, clock, &store, &venue).await?;
+    let cluster = match &shared {
+        Some(shared) => Some(node::join(&config, reached, shared).await?),
+        None => None,
+    };
+    let engine = start_engine(&config, clock, &store, &venue, cluster).await?;
     let state = AppState::new(
         Arc::clone(&engine),
         Arc::clone(&store),
         http_settings(&config, bound, &master_key, &metrics)?,
     );
+    if shared.is_some() {
+        tokio::spawn(atomik_http::events::relay(state.clone()));
+    }
     if let Some(address) = config.server.metrics_listen {
         let listener = bind(address, "server.metrics_listen").await?;
         tokio::spawn(serve_connections(
@@ -70,8 +81,9 @@ pub async fn serve(config: Config, inherited: Option<std::net::TcpListener>) -> 
     let notice = Duration::from_secs(config.server.drain_s.into());
     let bounds = Bounds { max_connections, notice, ..Bounds::default() };
     listener::say_ready();
+    let for_nodes = serve_nodes(own, state.clone(), stop.clone());
+    let app = atomik_http::app(state.clone());
     let ending = {
-        let (stop, state) = (stop.clone(), state.clone());
         async move {
             stopped(stop).await;
             tracing::info!("stopping: finishing what was accepted");
@@ -79,7 +91,7 @@ pub async fn serve(config: Config, inherited: Option<std::net::TcpListener>) -> 
             state.close_streams();
         }
     };
-    serve_connections(listener, atomik_http::app(state), bounds, ending).await;
+    tokio::join!(serve_connections(listener, app, bounds, ending), for_nodes);
     engine.stop(FINISH_TIMEOUT).await;
     if tokio::time::timeout(CLOSE_TIMEOUT, venue.close()).await.is_err() {
         tracing::warn!("the paper broker did not close in time");
@@ -112,6 +124,20 @@ async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("{key}: cannot listen on {address}"))
 }
 
+/// Where the other nodes reach this one, where the public listener is not its own.
+async fn own_listener(config: &Config) -> anyhow::Result<Option<TcpListener>> {
+    match config.server.node_listen {
+        Some(address) => Ok(Some(bind(address, "server.node_listen").await?)),
+        None => Ok(None),
+    }
+}
+
+async fn serve_nodes(own: Option<TcpListener>, state: AppState, stop: watch::Receiver<bool>) {
+    if let Some(own) = own {
+        serve_connections(own, atomik_http::app(state), Bounds::default(), stopped(stop)).await;
+    }
+}
+
 async fn open_venue(
     config: &Config,
     clock: &Arc<dyn Clock>,
@@ -127,6 +153,7 @@ async fn start_engine(
     clock: Arc<dyn Clock>,
     store: &Arc<dyn Store>,
     venue: &Arc<PaperVenue>,
+    cluster: Option<ClusterParts>,
 ) -> anyhow::Result<Arc<Engine>> {
     let trading = &config.trading;
     let paper = Arc::clone(venue) as Arc<dyn BrokerConnector>;
@@ -149,6 +176,7 @@ async fn start_engine(
             refused_per_webhook: config.retention.refused_per_webhook,
             ..EngineSettings::default()
         },
+        cluster,
     };
     Engine::start(parts).await.context("the engine cannot be started")
 }

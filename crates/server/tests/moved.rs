@@ -20,6 +20,8 @@ use sqlx::Connection;
 use tempfile::TempDir;
 
 const VARIABLE: &str = "ATOMIK_STORE__POSTGRES_URL";
+/// Part of what the API answers; the port is another one with every start.
+const PUBLIC_URL: (&str, &str) = ("ATOMIK_SERVER__PUBLIC_URL", "http://atomik.example.com");
 const USER: &str = "trader@example.com";
 const SECRET: &str = "a password for tests";
 const PASSWORD: &str = "hunter2-canary";
@@ -40,7 +42,7 @@ struct Moving {
 impl Moving {
     async fn new() -> Self {
         let (dir, database) = (TempDir::new().unwrap(), Database::empty().await);
-        let server = Server::start(&dir.path().join("data"));
+        let server = Server::start_with(&dir.path().join("data"), &[PUBLIC_URL]);
         let further = ["--email", USER, "--password", SECRET];
         let made = quickstart(&dir.path().join("data"), &server.url(), &further);
         send(&server, &made, BUY);
@@ -73,7 +75,7 @@ impl Moving {
     }
 
     fn serve(&self) -> Server {
-        Server::start_with(&self.data_dir(), &[(VARIABLE, &self.url())])
+        Server::start_with(&self.data_dir(), &[(VARIABLE, &self.url()), PUBLIC_URL])
     }
 }
 

@@ -59,8 +59,8 @@ impl Filled {
         let alice = tenant(&store, "alice").await.unwrap();
         let bob = tenant(&store, "bob").await.unwrap();
         set_up(&store, &alice).await;
-        trade(&store, &alice).await;
         trade(&store, &bob).await;
+        trade(&store, &alice).await;
         // Deleted things stay, being part of history.
         let gone = store.create_webhook(new_webhook(bob.user.id, "gone"), None).await.unwrap();
         store.delete_webhook(bob.user.id, gone.id).await.unwrap();
@@ -319,8 +319,8 @@ async fn a_row_that_is_changed_lost_or_added_is_found() {
         ),
         (
             "UPDATE outcomes SET strategy_id = 77 WHERE signal_id = 1",
-            "UPDATE outcomes SET strategy_id = 1 WHERE signal_id = 1",
-            "outcomes, row 1, 1",
+            "UPDATE outcomes SET strategy_id = 2 WHERE signal_id = 1",
+            "outcomes, row 1, 2",
             "the copy has the row 1, 77 there",
         ),
         (

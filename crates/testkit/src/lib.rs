@@ -4,5 +4,6 @@ pub mod broker_suite;
 
 pub mod builders;
 pub mod cutting_proxy;
+pub mod fault_proxy;
 pub mod store_suite;
 pub mod venues;

@@ -254,7 +254,7 @@ impl Intake {
                 self.seen(found, received_at, 422, Code::IdReused, None);
                 refuse(Refused::new(422, Code::IdReused, Code::IdReused.meaning()))
             }
-            Ok(Receipt::Recorded { .. }) | Err(NotStored::Store(_)) => {
+            Ok(Receipt::Recorded { .. } | Receipt::LeaseLost) | Err(NotStored::Store(_)) => {
                 self.seen(found, received_at, 503, Code::StoreUnavailable, None);
                 refuse(Refused::new(503, Code::StoreUnavailable, Code::StoreUnavailable.meaning()))
             }

@@ -82,6 +82,7 @@ impl House {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             connectors,
             settings,
+            cluster: None,
         };
         let engine = Engine::start(parts).await.unwrap();
         let house = Self { engine, store, clock, tenant, _dir: dir };

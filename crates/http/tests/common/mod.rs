@@ -86,6 +86,7 @@ impl TestApp {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             connectors,
             settings: EngineSettings::default(),
+            cluster: None,
         })
         .await
         .unwrap();

@@ -53,6 +53,12 @@ pub struct Server {
     /// How the server is reached from outside; worked out from the listener where it is not set.
     #[serde(default, deserialize_with = "read::optional")]
     pub public_url: Option<PublicUrl>,
+    /// How other nodes reach this one; worked out from the listener where it is not set.
+    #[serde(default, deserialize_with = "read::optional")]
+    pub node_url: Option<PublicUrl>,
+    /// Where the other nodes reach this one, beside the listener that several share.
+    #[serde(default, deserialize_with = "read::optional")]
+    pub node_listen: Option<SocketAddr>,
     /// Whose `X-Forwarded-For` is believed.
     #[serde(deserialize_with = "read::parsed")]
     pub trusted_proxies: Proxies,

@@ -9,6 +9,7 @@
 //!   server that has lost the lock has lost the connection, and records nothing.
 
 mod arrays;
+mod cluster;
 mod columns;
 mod connect;
 mod copy;
@@ -37,6 +38,7 @@ use secrecy::SecretString;
 use sqlx::postgres::{PgPool, Postgres};
 use uuid::Uuid;
 
+pub use cluster::PostgresBus;
 pub use import::{Compared, Import, ImportError};
 pub use open::OpenError;
 
@@ -100,6 +102,7 @@ pub struct PostgresStore {
     pool: PgPool,
     recorder: Recorder,
     slots: Slots,
+    heart: cluster::Heart,
     options: OpenOptions,
     installation: Uuid,
     /// What seals credentials; command line tools that need none have none.

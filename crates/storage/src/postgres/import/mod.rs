@@ -194,7 +194,7 @@ async fn connect(url: &SecretString) -> Result<(PgConnection, String), OpenError
     let place = connector.place();
     let mut connection = connector.connect().await.map_err(|error| failed(&place, &error))?;
     check_server(&mut connection, &place).await?;
-    lock_opening(&mut connection).await.map_err(|error| failed(&place, &error))?;
+    lock_opening(&mut connection, &place).await?;
     take_server_lock(&mut connection, Access::Exclusive, &place).await?;
     // Long statements are expected here, and nothing waits for them.
     let patient = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
