@@ -12,7 +12,7 @@ use atomik_domain::{
 };
 use atomik_ports::cluster::Node;
 use atomik_ports::journal::{NewSignal, Receipt, SignalSource};
-use atomik_ports::{Broker, BrokerConnector, Clock, Store, StoreError};
+use atomik_ports::{Broker, BrokerConnector, Clock, RateLimiter, Store, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -45,6 +45,8 @@ pub struct EngineParts {
     pub settings: EngineSettings,
     /// What makes it one of many nodes; `None` where it is alone.
     pub cluster: Option<ClusterParts>,
+    /// What counts the rate of webhooks over all nodes. Without it this node is taken to be alone, or keeps to its share.
+    pub rate_limiter: Option<Arc<dyn RateLimiter>>,
 }
 
 /// Why an engine did not start.
@@ -90,6 +92,8 @@ pub struct AccountStatus {
 pub struct Readiness {
     /// Whether the store can be written.
     pub store: Result<(), String>,
+    /// Whether Redis can be reached, where there is one. The program does its job without it.
+    pub redis: Option<Result<(), String>>,
     /// Whether every account's first comparison of books after the start has ended, one way or the other.
     pub books_reconciled: bool,
     /// Whether the engine takes new work.
@@ -99,7 +103,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Whether all is well.
+    /// Whether it can.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.store.is_ok() && self.books_reconciled && !self.stopping && self.leases != Some(false)
@@ -166,7 +170,9 @@ impl Engine {
             beating: Mutex::new(beating),
         });
         if let Some(membership) = &engine.work.cluster {
-            tokio::spawn(cluster::listen(Arc::downgrade(&engine), Arc::clone(&membership.bus)));
+            for bus in membership.buses() {
+                tokio::spawn(cluster::listen(Arc::downgrade(&engine), bus));
+            }
         }
         housekeeping::start(&engine);
         equity::start(&engine);
@@ -419,7 +425,7 @@ impl Engine {
         if let Some(membership) = &self.work.cluster
             && membership.live_nodes() > 1
         {
-            cluster::tell_events(&*membership.bus, membership.cluster.node().0, events).await;
+            cluster::tell_events(membership, events).await;
         }
     }
 
@@ -467,6 +473,7 @@ impl Engine {
     pub async fn readiness(&self) -> Readiness {
         Readiness {
             store: self.store_state().await,
+            redis: self.work.rate.look(),
             books_reconciled: self.lanes.reconciled(),
             stopping: self.stopping.load(Ordering::Acquire),
             leases: self.work.cluster.is_some().then(|| self.work.may_send()),

@@ -161,11 +161,11 @@ async fn explain_one(
             sentence = format!("{} would be denied: {}", strategy.name, denial.detail);
         }
     }
-    if !is_here {
-        sentence.push_str(" Another node works on the account; this is by what is recorded.");
-    } else if broker.is_none() {
-        sentence.push_str(" The broker account is not connected now.");
-    }
+    sentence.push_str(match (is_here, broker.is_some()) {
+        (false, _) => " Another node works on the account; this is by what is recorded.",
+        (true, false) => " The broker account is not connected now.",
+        (true, true) => "",
+    });
     StrategyExplanation {
         strategy_id: strategy.id,
         name: strategy.name.clone(),

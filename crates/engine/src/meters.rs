@@ -39,7 +39,7 @@ pub struct Meters {
     oldest_signal: Gauge,
     unknown_orders: Gauge,
     lanes: Gauge,
-    nodes: Gauge,
+    live_nodes: Gauge,
     leases: Gauge,
     clock_offset: Gauge,
 }
@@ -86,7 +86,7 @@ impl Default for Meters {
             oldest_signal: gauge!("atomik_oldest_waiting_signal_seconds"),
             unknown_orders: gauge!("atomik_unknown_orders"),
             lanes: gauge!("atomik_lanes"),
-            nodes: gauge!("atomik_nodes"),
+            live_nodes: gauge!("atomik_live_nodes"),
             leases: gauge!("atomik_leases"),
             clock_offset: gauge!("atomik_clock_offset_seconds"),
         }
@@ -137,7 +137,7 @@ impl Meters {
 
     /// Shows how many nodes live, and how many accounts are this one's.
     pub fn nodes(&self, live: u32, leases: usize) {
-        self.nodes.set(f64::from(live));
+        self.live_nodes.set(live);
         self.leases.set(count(leases));
     }
 

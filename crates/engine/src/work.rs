@@ -1,7 +1,7 @@
 //! What every worker of the engine shares.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use atomik_domain::gate::Tally;
@@ -16,6 +16,7 @@ use crate::cluster::{Membership, Moment};
 use crate::committer::{CommitLoop, Committer};
 use crate::engine::EngineParts;
 use crate::events::EventLog;
+use crate::intake::rate::RateGate;
 use crate::lane::View;
 use crate::meters::Meters;
 use crate::registry::Registry;
@@ -33,6 +34,9 @@ pub struct Work {
     pub(crate) events: Arc<EventLog>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) ticks: Ticks,
+    /// How many nodes live, this one among them: by it a node knows its share where nothing is counted together.
+    pub(crate) live_nodes: Arc<AtomicU32>,
+    pub(crate) rate: Arc<RateGate>,
     pub(crate) installation: Uuid,
     /// Becomes true when workers are to end.
     pub(crate) stop: watch::Receiver<bool>,
@@ -56,11 +60,13 @@ impl Work {
         parts: EngineParts,
         registry: Registry,
     ) -> (Arc<Self>, CommitLoop, watch::Sender<bool>) {
-        let EngineParts { store, clock, connectors, settings, cluster } = parts;
+        let EngineParts { store, clock, connectors, settings, cluster, rate_limiter } = parts;
         let (stop, stopped) = watch::channel(false);
         let (committer, commits) =
             Committer::new(Arc::clone(&store), Arc::clone(&clock), settings.max_waiting_deliveries);
         let run = u64::try_from(clock.now().0).unwrap_or_default();
+        let ticks = Ticks::start();
+        let live_nodes = Arc::new(AtomicU32::new(1));
         let work = Self {
             installation: store.installation(),
             store,
@@ -71,10 +77,12 @@ impl Work {
             committer,
             events: Arc::new(EventLog::new(run)),
             meters: Arc::new(Meters::default()),
-            ticks: Ticks::start(),
+            ticks,
+            rate: Arc::new(RateGate::new(rate_limiter, Arc::clone(&live_nodes), ticks)),
+            cluster: cluster.map(|parts| Arc::new(Membership::new(parts, Arc::clone(&live_nodes)))),
+            live_nodes,
             stop: stopped,
             tally: Mutex::default(),
-            cluster: cluster.map(|parts| Arc::new(Membership::new(parts))),
             directory_at: AtomicI64::new(0),
         };
         (Arc::new(work), commits, stop)
@@ -187,6 +195,7 @@ mod tests {
             connectors: BTreeMap::new(),
             settings,
             cluster: None,
+            rate_limiter: None,
         };
         let (work, _commits, _stop) = Work::new(parts, registry);
         let halt = || work.registry.halt(BrokerAccountId(1), StrategyId(1)).map(|(mode, _)| mode);

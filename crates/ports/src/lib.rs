@@ -14,6 +14,7 @@ pub mod history;
 pub mod journal;
 pub mod operations;
 pub mod overview;
+pub mod rate;
 pub mod store;
 
 pub use broker::{Broker, BrokerConnector};
@@ -26,4 +27,5 @@ pub use history::History;
 pub use journal::Journal;
 pub use operations::Operations;
 pub use overview::Overview;
+pub use rate::RateLimiter;
 pub use store::{Page, PageRequest, Store, StoreError};

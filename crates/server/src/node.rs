@@ -8,6 +8,7 @@ use atomik_engine::ClusterParts;
 use atomik_ports::cluster::NodeCard;
 use atomik_ports::{Clock, SystemClock};
 use atomik_storage::postgres::PostgresStore;
+use atomik_storage::redis::Redis;
 
 use crate::config::Config;
 
@@ -19,6 +20,7 @@ pub async fn join(
     config: &Config,
     bound: SocketAddr,
     shared: &Arc<PostgresStore>,
+    redis: Option<Arc<Redis>>,
 ) -> anyhow::Result<ClusterParts> {
     let address = match &config.server.node_url {
         Some(url) => url.to_string(),
@@ -29,6 +31,7 @@ pub async fn join(
     Ok(ClusterParts {
         cluster: Arc::clone(shared) as _,
         bus: Arc::new(shared.bus()),
+        fast_bus: redis.map(|redis| redis as _),
         card: NodeCard {
             name,
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -14,7 +14,8 @@ use atomik_http::dashboard::Dashboard;
 use atomik_http::serve::{Bounds, serve as serve_connections};
 use atomik_http::state::RenderMetrics;
 use atomik_http::{AppState, HttpSettings, PasswordCost};
-use atomik_ports::{BrokerConnector, Clock, PageRequest, Store, SystemClock};
+use atomik_ports::{BrokerConnector, Clock, PageRequest, RateLimiter, Store, SystemClock};
+use atomik_storage::redis::Redis;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -54,11 +55,12 @@ pub async fn serve(config: Config, inherited: Option<std::net::TcpListener>) -> 
     let metrics = telemetry::begin_metrics()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let venue = open_venue(&config, &clock, &*store).await?;
+    let redis = open_redis(&config, &*store).await?;
     let cluster = match &shared {
-        Some(shared) => Some(node::join(&config, reached, shared).await?),
+        Some(shared) => Some(node::join(&config, reached, shared, redis.clone()).await?),
         None => None,
     };
-    let engine = start_engine(&config, clock, &store, &venue, cluster).await?;
+    let engine = start_engine(&config, clock, &store, &venue, (cluster, redis)).await?;
     let state = AppState::new(
         Arc::clone(&engine),
         Arc::clone(&store),
@@ -148,12 +150,19 @@ async fn open_venue(
     Ok(Arc::new(PaperVenue::open(&config.store.data_dir, Arc::clone(clock), seed).await?))
 }
 
+/// What nodes count together, where the configuration names one. That it cannot be reached now is no reason not to begin.
+async fn open_redis(config: &Config, store: &dyn Store) -> anyhow::Result<Option<Arc<Redis>>> {
+    let Some(url) = &config.store.redis_url else { return Ok(None) };
+    let redis = Redis::open(url.secret(), store.installation()).await;
+    redis.map(|redis| Some(Arc::new(redis))).map_err(|problem| anyhow::anyhow!("store.redis_url: {problem}"))
+}
+
 async fn start_engine(
     config: &Config,
     clock: Arc<dyn Clock>,
     store: &Arc<dyn Store>,
     venue: &Arc<PaperVenue>,
-    cluster: Option<ClusterParts>,
+    (cluster, redis): (Option<ClusterParts>, Option<Arc<Redis>>),
 ) -> anyhow::Result<Arc<Engine>> {
     let trading = &config.trading;
     let paper = Arc::clone(venue) as Arc<dyn BrokerConnector>;
@@ -177,6 +186,7 @@ async fn start_engine(
             ..EngineSettings::default()
         },
         cluster,
+        rate_limiter: redis.map(|redis| redis as Arc<dyn RateLimiter>),
     };
     Engine::start(parts).await.context("the engine cannot be started")
 }

@@ -10,7 +10,7 @@ use atomik_storage::postgres::{self, PostgresStore};
 use atomik_storage::seal::{Seal, UnsealError};
 use atomik_storage::sqlite::{self, DATABASE_FILE, SqliteStore};
 
-use crate::config::{Config, DatabaseUrl};
+use crate::config::Config;
 
 /// A store that is open, and does not have its master key yet.
 pub enum Opened {
@@ -111,11 +111,6 @@ fn make_directory(dir: &Path) -> anyhow::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir).with_context(|| format!("cannot create the data directory {}", dir.display()))
-}
-
-/// Where the database of a URL is, without user and password.
-pub fn place(url: &DatabaseUrl) -> String {
-    postgres::place_of(url.secret()).unwrap_or_else(|_| "a PostgreSQL database".to_owned())
 }
 
 impl Opened {

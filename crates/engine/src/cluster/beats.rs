@@ -87,7 +87,6 @@ impl Beats {
         let beat = membership.cluster.beat(&membership.card, &returned, &shown.news).await?;
         membership.renewed(began, beat.live_nodes);
         membership.shown.is_shown(shown);
-        self.work.meters.nodes(beat.live_nodes, beat.leases.len());
         for lease in &returned {
             self.leaving.remove(&lease.broker_account_id);
         }

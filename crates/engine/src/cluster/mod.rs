@@ -32,6 +32,8 @@ pub struct ClusterParts {
     pub cluster: Arc<dyn Cluster>,
     /// What carries messages between them.
     pub bus: Arc<dyn Bus>,
+    /// What carries more of them, where there is such a thing: what happens, for those who watch.
+    pub fast_bus: Option<Arc<dyn Bus>>,
     /// What this node says of itself.
     pub card: NodeCard,
 }
@@ -47,10 +49,11 @@ pub(crate) struct Moment {
 pub(crate) struct Membership {
     pub cluster: Arc<dyn Cluster>,
     pub bus: Arc<dyn Bus>,
+    pub fast_bus: Option<Arc<dyn Bus>>,
     pub card: NodeCard,
     pub courier: Courier,
     pub shown: Shown,
-    live_nodes: AtomicU32,
+    live_nodes: Arc<AtomicU32>,
     /// Until when the leases are good, as of the last beat that went well.
     good_until: Mutex<Moment>,
     held: Mutex<HashMap<BrokerAccountId, Lease>>,
@@ -59,14 +62,15 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    pub fn new(parts: ClusterParts) -> Self {
+    pub fn new(parts: ClusterParts, live_nodes: Arc<AtomicU32>) -> Self {
         Self {
             cluster: parts.cluster,
             bus: parts.bus,
+            fast_bus: parts.fast_bus,
             card: parts.card,
             courier: Courier::default(),
             shown: Shown::default(),
-            live_nodes: AtomicU32::new(1),
+            live_nodes,
             good_until: Mutex::new(Moment { tick: i64::MIN, wall: UnixMicros(i64::MIN) }),
             held: Mutex::default(),
             hurry: Notify::new(),
@@ -92,6 +96,11 @@ impl Membership {
         self.live_nodes.load(Ordering::Acquire)
     }
 
+    /// How many accounts this node works on.
+    pub fn leases(&self) -> usize {
+        self.held().len()
+    }
+
     /// Under which lease this node works on an account.
     pub fn lease(&self, account: BrokerAccountId) -> Option<Lease> {
         self.held().get(&account).copied()
@@ -99,6 +108,11 @@ impl Membership {
 
     fn held(&self) -> MutexGuard<'_, HashMap<BrokerAccountId, Lease>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that is listened to.
+    pub fn buses(&self) -> Vec<Arc<dyn Bus>> {
+        [Some(&self.bus), self.fast_bus.as_ref()].into_iter().flatten().cloned().collect()
     }
 
     /// Beats at once: there may be accounts to take, here or elsewhere.

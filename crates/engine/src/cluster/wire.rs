@@ -7,6 +7,7 @@ use atomik_ports::Bus;
 use atomik_ports::bus::{Heard, MAX_MESSAGE};
 use serde::{Deserialize, Serialize};
 
+use super::Membership;
 use crate::engine::Engine;
 use crate::events::RelayedEvent;
 
@@ -42,6 +43,17 @@ pub(crate) enum Message {
 }
 
 impl Message {
+    /// Tells all nodes over the bus that carries more, where there is one and it can be reached.
+    pub async fn publish_fast(&self, membership: &Membership) {
+        if let Some(fast) = &membership.fast_bus
+            && let Ok(text) = serde_json::to_string(self)
+            && fast.publish(&text).await.is_ok()
+        {
+            return;
+        }
+        self.publish(&*membership.bus).await;
+    }
+
     /// Tells all nodes. What cannot be told is found by them a little later.
     pub async fn publish(&self, bus: &dyn Bus) {
         let sent = match serde_json::to_string(self) {
@@ -62,25 +74,26 @@ pub(crate) async fn tell_waiting(bus: &dyn Bus, strategies: &[StrategyId]) {
 }
 
 /// Tells all nodes what happened on this one, in as few messages as hold it.
-pub(crate) async fn tell_events(bus: &dyn Bus, node: i64, events: Vec<RelayedEvent>) {
+pub(crate) async fn tell_events(membership: &Membership, events: Vec<RelayedEvent>) {
+    let node = membership.cluster.node().0;
     let (mut some, mut bytes) = (Vec::new(), 0);
     for event in events {
         // As it is written inside of JSON, every quote in it twice as long; and what stands around it.
         let quotes = event.shown.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
         let length = event.shown.len() + quotes + event.name.len() + EVENT_FRAME;
         if length > MAX_EVENTS {
-            Message::Missed { node }.publish(bus).await;
+            Message::Missed { node }.publish_fast(membership).await;
             continue;
         }
         if bytes + length > MAX_EVENTS {
-            Message::Events { node, events: std::mem::take(&mut some) }.publish(bus).await;
+            Message::Events { node, events: std::mem::take(&mut some) }.publish_fast(membership).await;
             bytes = 0;
         }
         bytes += length;
         some.push(event);
     }
     if !some.is_empty() {
-        Message::Events { node, events: some }.publish(bus).await;
+        Message::Events { node, events: some }.publish_fast(membership).await;
     }
 }
 

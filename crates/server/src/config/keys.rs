@@ -13,7 +13,7 @@ pub const KEYS: [(&str, &str); 24] = [
     ("store.data_dir", "a directory"),
     ("store.max_size", "a number with KiB, MiB or GiB, such as 10 GiB, or 0"),
     ("store.postgres_url", "postgres://user:password@host:port/database"),
-    ("store.redis_url", "nothing: Redis is not in this version"),
+    ("store.redis_url", "redis://:password@host:port, or rediss:// for an encrypted connection"),
     ("auth.registration", "first_user, open or closed"),
     ("secrets.master_key", "64 hex digits"),
     ("secrets.master_key_file", "a file with 64 hex digits"),

@@ -15,7 +15,7 @@ use atomik_ports::directory::Registration;
 use serde::Deserialize;
 
 pub use layers::{Flags, load};
-pub use values::{DatabaseUrl, HexKey, LogFormat, LogLevel, Proxies, PublicUrl, Size, Unread};
+pub use values::{DatabaseUrl, HexKey, LogFormat, LogLevel, Proxies, PublicUrl, RedisUrl, Size};
 
 /// The commented default file.
 pub const DEFAULT_FILE: &str = include_str!("../default.toml");
@@ -88,7 +88,7 @@ pub struct Store {
     pub postgres_url: Option<DatabaseUrl>,
     /// Cluster mode's Redis.
     #[serde(default, deserialize_with = "read::optional")]
-    pub redis_url: Option<Unread>,
+    pub redis_url: Option<RedisUrl>,
 }
 
 /// Signing in.
@@ -190,7 +190,7 @@ impl Config {
             (None, None) => "in the data directory".to_owned(),
         };
         let database = match &self.store.postgres_url {
-            Some(url) => format!("PostgreSQL, {}", crate::store::place(url)),
+            Some(url) => format!("PostgreSQL, {}", url.place()),
             None => self.store.max_size.to_string(),
         };
         vec![
@@ -200,6 +200,7 @@ impl Config {
             ("metrics", self.server.metrics_listen.unwrap_or(self.server.listen).to_string()),
             ("data directory", self.store.data_dir.display().to_string()),
             ("database", database),
+            ("Redis", self.store.redis_url.as_ref().map_or("none", RedisUrl::place).to_owned()),
             ("registration", self.auth.registration.to_string()),
             ("master key", master_key),
             (
@@ -213,9 +214,11 @@ impl Config {
     /// What is wrong although every value by itself is right.
     fn contradictions(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        if self.store.redis_url.is_some() {
+        if self.store.redis_url.is_some() && self.store.postgres_url.is_none() {
             problems.push(
-                "store.redis_url: cluster mode with Redis is not in this version; remove the key".to_owned(),
+                "store.redis_url: Redis serves cluster mode, which needs a PostgreSQL database; set \
+                 store.postgres_url too, or remove the key"
+                    .to_owned(),
             );
         }
         if self.secrets.master_key.is_some() && self.secrets.master_key_file.is_some() {

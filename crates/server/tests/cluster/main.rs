@@ -7,6 +7,10 @@
 mod common;
 #[path = "../../../storage/tests/database/mod.rs"]
 mod database;
+#[path = "../../../storage/tests/redis_server/mod.rs"]
+mod redis_server;
+
+mod network;
 mod nodes;
 mod together;
 mod trouble;

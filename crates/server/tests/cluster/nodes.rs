@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use atomik_testkit::fault_proxy::FaultProxy;
 use atomik_testkit::venues::alpaca::{self, AlpacaVenue};
 use rust_decimal::Decimal;
 use secrecy::ExposeSecret;
@@ -13,15 +14,26 @@ use tempfile::TempDir;
 
 use crate::common::{PATIENCE, Quickstart, Server, body_of, decimal, quickstart, status_of};
 use crate::database::{Database, OwnServer};
+use crate::redis_server::RedisServer;
 
 /// What nodes share: one database, one master key, and venues, each with one account of the trader's.
 pub struct Cluster {
     pub dir: TempDir,
     pub url: String,
+    pub redis: Option<RedisServer>,
     pub venues: Vec<AlpacaVenue>,
+    /// What stands between the nodes and each venue.
+    pub lines: Vec<FaultProxy>,
     pub made: Quickstart,
     pub hooks: Vec<Hook>,
     _database: Option<Database>,
+}
+
+/// Whether there is a Redis beside the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redis {
+    With,
+    Without,
 }
 
 /// A webhook with one strategy.
@@ -33,26 +45,34 @@ pub struct Hook {
     pub venue: usize,
 }
 
+/// Host and port of a URL.
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").unwrap().1;
+    rest.split('/').next().unwrap()
+}
+
 const KEY: &str = "5555555555555555555555555555555555555555555555555555555555555555";
 
 impl Cluster {
     /// With so many venues, and so many webhooks that trade at each, on a database of its own.
-    pub async fn new(venues: usize, hooks: usize) -> Self {
+    pub async fn new(redis: Redis, venues: usize, hooks: usize) -> Self {
         let database = Database::empty().await;
         let url = database.url().expose_secret().to_owned();
-        Self::at(url, Some(database), venues, hooks).await
+        Self::at(url, Some(database), redis, venues, hooks).await
     }
 
     /// The same on a server of its own.
-    pub async fn on(server: &OwnServer, venues: usize, hooks: usize) -> Self {
-        Self::at(server.url().expose_secret().to_owned(), None, venues, hooks).await
+    pub async fn on(server: &OwnServer, redis: Redis, venues: usize, hooks: usize) -> Self {
+        Self::at(server.url().expose_secret().to_owned(), None, redis, venues, hooks).await
     }
 
-    async fn at(url: String, database: Option<Database>, venues: usize, hooks: usize) -> Self {
+    async fn at(url: String, database: Option<Database>, redis: Redis, venues: usize, hooks: usize) -> Self {
         let dir = TempDir::new().unwrap();
-        let mut started = Vec::new();
+        let (mut started, mut lines) = (Vec::new(), Vec::new());
         for _ in 0..venues {
-            started.push(AlpacaVenue::start().await);
+            let venue = AlpacaVenue::start().await;
+            lines.push(FaultProxy::to(authority(&venue.base_url()).to_owned()).await.unwrap());
+            started.push(venue);
         }
         let config = dir.path().join("atomik.toml");
         std::fs::write(&config, format!("[store]\npostgres_url = \"{url}\"\n")).unwrap();
@@ -60,18 +80,22 @@ impl Cluster {
         let made = tokio::task::block_in_place(|| {
             quickstart(&data_dir, "http://127.0.0.1:8080", &["--config", config.to_str().unwrap()])
         });
-        let mut cluster = Self { dir, url, venues: started, made, hooks: Vec::new(), _database: database };
-        tokio::task::block_in_place(|| cluster.set_up(hooks));
+        let redis = (redis == Redis::With).then(RedisServer::start);
+        let (venues, hooks_each) = (started, hooks);
+        let mut cluster =
+            Self { dir, url, redis, venues, lines, made, hooks: Vec::new(), _database: database };
+        tokio::task::block_in_place(|| cluster.set_up(hooks_each));
         cluster
     }
 
     fn set_up(&mut self, hooks: usize) {
         let node = self.node("first");
         let mut made = Vec::new();
-        for (number, venue) in self.venues.iter().enumerate() {
+        for (number, (venue, line)) in self.venues.iter().zip(&self.lines).enumerate() {
+            let through = |url: String| url.replace(authority(&url), &line.address());
             let account = json!({"broker": "alpaca", "environment": "paper", "label": format!("venue {number}"),
                 "credentials": {"key_id": alpaca::KEY_ID, "secret_key": alpaca::SECRET_KEY},
-                "settings": {"base_url": venue.base_url(), "stream_url": venue.stream_url()}});
+                "settings": {"base_url": through(venue.base_url()), "stream_url": through(venue.stream_url())}});
             let account = self.post(&node, "/api/v1/broker-accounts", &account)["id"].as_i64().unwrap();
             self.wait_until_connected(&node, account);
             for hook in 0..hooks {
@@ -106,8 +130,15 @@ impl Cluster {
             ("ATOMIK_SECRETS__MASTER_KEY", KEY),
             ("ATOMIK_BROKERS__ALLOW_CUSTOM_URLS", "true"),
         ];
+        let redis = self.redis.as_ref().map(|redis| redis.url().expose_secret().to_owned());
+        environment.extend(redis.as_deref().map(|url| ("ATOMIK_STORE__REDIS_URL", url)));
         environment.extend(further);
         Server::start_with(&self.dir.path().join(name), &environment)
+    }
+
+    /// Three nodes.
+    pub fn three(&self) -> Vec<Server> {
+        ["a", "b", "c"].map(|name| self.node(name)).into()
     }
 
     pub fn post(&self, node: &Server, path: &str, body: &Value) -> Value {
@@ -193,8 +224,9 @@ impl Cluster {
                 _ => unfilled.push(signal["code"].as_str().unwrap().to_owned()),
             }
         }
-        // The one reason: an order of before was on its way when its node went, and nobody knew yet what became of it.
-        assert!(unfilled.iter().all(|code| code == "unknown_order_open"), "{unfilled:?}");
+        // An order was on its way when its node or its broker went: it never arrived, or nobody knew yet whether it had.
+        let reasons = ["unknown_order_open", "broker_unreachable"];
+        assert!(unfilled.iter().all(|code| reasons.contains(&code.as_str())), "{unfilled:?}");
         for (venue, filled) in filled.into_iter().enumerate() {
             assert_eq!(self.held(venue), Decimal::from(filled), "what venue {venue} holds");
             let orders = self.venues[venue].exchange().orders();
@@ -211,6 +243,10 @@ impl Cluster {
         }
         unfilled.len()
     }
+}
+
+pub fn addresses(nodes: &[Server]) -> Vec<String> {
+    nodes.iter().map(|node| node.address.clone()).collect()
 }
 
 /// Waits for something.

@@ -5,24 +5,20 @@ use std::net::TcpStream;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use rstest::rstest;
 use serde_json::json;
 
 use crate::common::{PATIENCE, Server, body_of, status_of};
-use crate::nodes::{Cluster, Load, eventually, post};
+use crate::nodes::{Cluster, Load, Redis, addresses, eventually, post};
 
-fn three(cluster: &Cluster) -> Vec<Server> {
-    ["a", "b", "c"].map(|name| cluster.node(name)).into()
-}
-
-fn addresses(nodes: &[Server]) -> Vec<String> {
-    nodes.iter().map(|node| node.address.clone()).collect()
-}
-
+#[rstest]
+#[case::without_redis(Redis::Without)]
+#[case::with_redis(Redis::With)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn alerts_to_all_nodes_trade_once_each() {
-    let cluster = Cluster::new(3, 3).await;
+async fn alerts_to_all_nodes_trade_once_each(#[case] redis: Redis) {
+    let cluster = Cluster::new(redis, 3, 3).await;
     tokio::task::block_in_place(|| {
-        let nodes = three(&cluster);
+        let nodes = cluster.three();
         // Three venues and the paper account.
         cluster.wait_for_spread(&nodes[2], &[1, 1, 2]);
         let addresses = addresses(&nodes);
@@ -32,11 +28,14 @@ async fn alerts_to_all_nodes_trade_once_each() {
     });
 }
 
+#[rstest]
+#[case::without_redis(Redis::Without)]
+#[case::with_redis(Redis::With)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_hundred_identical_alerts_over_all_nodes_trade_once() {
-    let cluster = Cluster::new(1, 1).await;
+async fn three_hundred_identical_alerts_over_all_nodes_trade_once(#[case] redis: Redis) {
+    let cluster = Cluster::new(redis, 1, 1).await;
     tokio::task::block_in_place(|| {
-        let nodes = three(&cluster);
+        let nodes = cluster.three();
         cluster.wait_for_spread(&nodes[0], &[0, 1, 1]);
         let barrier = Barrier::new(300);
         let answers: Vec<_> = std::thread::scope(|scope| {
@@ -64,11 +63,14 @@ async fn three_hundred_identical_alerts_over_all_nodes_trade_once() {
     });
 }
 
+#[rstest]
+#[case::without_redis(Redis::Without)]
+#[case::with_redis(Redis::With)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_changed_on_one_node_holds_on_all_within_a_second() {
-    let cluster = Cluster::new(1, 2).await;
+async fn what_is_changed_on_one_node_holds_on_all_within_a_second(#[case] redis: Redis) {
+    let cluster = Cluster::new(redis, 1, 2).await;
     tokio::task::block_in_place(|| {
-        let nodes = three(&cluster);
+        let nodes = cluster.three();
         let hook = &cluster.hooks[0];
         let alert = |node: &Server, id: &str| {
             let alert = format!(r#"{{"action":"BUY","price":"100","id":"{id}"}}"#);
@@ -109,11 +111,14 @@ async fn what_is_changed_on_one_node_holds_on_all_within_a_second() {
     });
 }
 
+#[rstest]
+#[case::without_redis(Redis::Without)]
+#[case::with_redis(Redis::With)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_node_answers_for_every_account_and_shows_what_happens_everywhere() {
-    let cluster = Cluster::new(3, 1).await;
+async fn every_node_answers_for_every_account_and_shows_what_happens_everywhere(#[case] redis: Redis) {
+    let cluster = Cluster::new(redis, 3, 1).await;
     tokio::task::block_in_place(|| {
-        let nodes = three(&cluster);
+        let nodes = cluster.three();
         cluster.wait_for_spread(&nodes[0], &[1, 1, 2]);
         let mut streams: Vec<_> = nodes.iter().map(|node| watch(node, &cluster.made.key)).collect();
         for (number, node) in nodes.iter().enumerate() {
@@ -172,9 +177,12 @@ fn wait_for_fills(stream: &mut BufReader<TcpStream>, mut fills: usize) {
     }
 }
 
+#[rstest]
+#[case::without_redis(Redis::Without)]
+#[case::with_redis(Redis::With)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn accounts_are_spread_anew_when_nodes_join_and_leave_under_load() {
-    let cluster = Cluster::new(3, 2).await;
+async fn accounts_are_spread_anew_when_nodes_join_and_leave_under_load(#[case] redis: Redis) {
+    let cluster = Cluster::new(redis, 3, 2).await;
     tokio::task::block_in_place(|| {
         let first = cluster.node("a");
         cluster.wait_for_spread(&first, &[4]);

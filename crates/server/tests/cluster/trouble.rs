@@ -2,23 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::Server;
+use rstest::rstest;
+
 use crate::database::OwnServer;
-use crate::nodes::{Cluster, Load, eventually, signal};
+use crate::nodes::{Cluster, Load, Redis, addresses, eventually, signal};
 
-fn start(cluster: &Cluster) -> Vec<Server> {
-    ["a", "b", "c"].map(|name| cluster.node(name)).into()
-}
-
-fn addresses(nodes: &[Server]) -> Vec<String> {
-    nodes.iter().map(|node| node.address.clone()).collect()
-}
-
+#[rstest]
+#[case::without_redis(Redis::Without)]
+#[case::with_redis(Redis::With)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_is_killed_is_replaced_within_ten_seconds() {
-    let cluster = Cluster::new(3, 2).await;
+async fn a_node_that_is_killed_is_replaced_within_ten_seconds(#[case] redis: Redis) {
+    let cluster = Cluster::new(redis, 3, 2).await;
     tokio::task::block_in_place(|| {
-        let mut nodes = start(&cluster);
+        let mut nodes = cluster.three();
         cluster.wait_for_spread(&nodes[0], &[1, 1, 2]);
         let addresses = addresses(&nodes);
         let load = Load::new(&cluster, &addresses);
@@ -34,11 +30,14 @@ async fn a_node_that_is_killed_is_replaced_within_ten_seconds() {
     });
 }
 
+#[rstest]
+#[case::without_redis(Redis::Without)]
+#[case::with_redis(Redis::With)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_slept_past_its_leases_sends_nothing_when_it_wakes() {
-    let cluster = Cluster::new(2, 2).await;
+async fn a_node_that_slept_past_its_leases_sends_nothing_when_it_wakes(#[case] redis: Redis) {
+    let cluster = Cluster::new(redis, 2, 2).await;
     tokio::task::block_in_place(|| {
-        let nodes = start(&cluster);
+        let nodes = cluster.three();
         cluster.wait_for_spread(&nodes[0], &[1, 1, 1]);
         let addresses = addresses(&nodes);
         let load = Load::new(&cluster, &addresses);
@@ -59,12 +58,15 @@ async fn a_node_that_slept_past_its_leases_sends_nothing_when_it_wakes() {
     });
 }
 
+#[rstest]
+#[case::without_redis(Redis::Without)]
+#[case::with_redis(Redis::With)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_database_is_stopped_and_started_in_the_middle_of_everything() {
+async fn the_database_is_stopped_and_started_in_the_middle_of_everything(#[case] redis: Redis) {
     let server = OwnServer::start();
-    let cluster = Cluster::on(&server, 2, 2).await;
+    let cluster = Cluster::on(&server, redis, 2, 2).await;
     tokio::task::block_in_place(|| {
-        let nodes = start(&cluster);
+        let nodes = cluster.three();
         cluster.wait_for_spread(&nodes[0], &[1, 1, 1]);
         let addresses = addresses(&nodes);
         let load = Load::new(&cluster, &addresses);

@@ -8,13 +8,12 @@ use sqlx::Executor;
 use sqlx::postgres::{PgConnection, PgListener};
 use tokio::sync::{Mutex, mpsc};
 
+use crate::ear::Ear;
 use crate::postgres::PostgresStore;
 use crate::postgres::connect::Connector;
 use crate::postgres::faults::{sentence, too_late};
 
 const CHANNEL: &str = "atomik";
-/// How many messages may wait to be taken in.
-const WAITING: usize = 1_024;
 /// How long a message may take to be sent.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
 /// After so long without a message the connection is tried.
@@ -58,8 +57,8 @@ impl Bus for PostgresBus {
     }
 
     fn listen(&self) -> mpsc::Receiver<Heard> {
-        let (heard, taken) = mpsc::channel(WAITING);
-        tokio::spawn(listen(self.connector.clone(), heard));
+        let (ear, taken) = Ear::new();
+        tokio::spawn(listen(self.connector.clone(), ear));
         taken
     }
 }
@@ -75,10 +74,10 @@ async fn connect(connector: &Connector) -> Result<PgConnection, sqlx::Error> {
     Ok(connection)
 }
 
-async fn listen(connector: Connector, heard: mpsc::Sender<Heard>) {
+async fn listen(connector: Connector, mut ear: Ear) {
     let pool = connector.pool(1);
-    while !heard.is_closed() {
-        if let Err(error) = listen_once(&pool, &heard).await {
+    while !ear.is_closed() {
+        if let Err(error) = listen_once(&pool, &mut ear).await {
             tracing::warn!(reason = %sentence(&error), "messages of other nodes cannot be heard; trying again");
         }
         tokio::time::sleep(PAUSE).await;
@@ -87,27 +86,22 @@ async fn listen(connector: Connector, heard: mpsc::Sender<Heard>) {
 }
 
 /// Hands messages on until the connection is lost, or nobody takes them any more.
-async fn listen_once(pool: &sqlx::PgPool, heard: &mpsc::Sender<Heard>) -> Result<(), sqlx::Error> {
+async fn listen_once(pool: &sqlx::PgPool, ear: &mut Ear) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
-    let mut gap = true;
+    ear.missed();
     loop {
-        if gap {
-            gap = heard.try_send(Heard::Gap).is_err();
-        }
         let received = tokio::select! {
-            () = heard.closed() => return Ok(()),
+            () = ear.closed() => return Ok(()),
             received = tokio::time::timeout(SILENCE, listener.try_recv()) => received,
         };
         match received {
-            Ok(Ok(Some(message))) => {
-                // What finds no room is lost, and the next that finds some is told so.
-                gap |= heard.try_send(Heard::Message(message.payload().to_owned())).is_err();
-            }
+            Ok(Ok(Some(message))) => ear.message(message.payload().to_owned()),
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) => return Err(error),
             Err(_) => {
+                ear.tell();
                 let alive = tokio::time::timeout(PUBLISH_TIMEOUT, listener.execute("SELECT 1")).await;
                 alive.unwrap_or_else(|_| Err(too_late()))?;
             }
