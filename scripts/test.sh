@@ -7,6 +7,7 @@ scripts/need.sh
 scripts/need-browser.sh >/dev/null
 scripts/need-python.sh
 scripts/need-postgres.sh >/dev/null
+scripts/need-redis.sh >/dev/null
 export NO_COLOR=1
 
 log=$(mktemp)
@@ -58,10 +59,10 @@ step 'Dependencies' scripts/check-dependencies.sh
 step 'Clients of third parties' scripts/test-third-party-clients.sh
 # The OpenAPI document is among these tests: crates/http compares the generated one with its snapshot.
 if cargo nextest --version >/dev/null 2>&1; then
-    step 'Tests' tests scripts/with-postgres.sh cargo nextest run --workspace --no-fail-fast --color never
+    step 'Tests' tests scripts/with-postgres.sh scripts/with-redis.sh cargo nextest run --workspace --no-fail-fast --color never
     step 'Documentation tests' tests cargo test --workspace --doc --no-fail-fast
 else
-    step 'Tests' tests scripts/with-postgres.sh cargo test --workspace --no-fail-fast
+    step 'Tests' tests scripts/with-postgres.sh scripts/with-redis.sh cargo test --workspace --no-fail-fast
 fi
 step 'OpenAPI document' scripts/check-openapi.sh
 step 'Dashboard in a browser' tests scripts/test-dashboard.sh

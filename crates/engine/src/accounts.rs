@@ -1,12 +1,14 @@
 //! Broker accounts: one connection each, kept up, and the way from its reports to the lanes.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atomik_domain::{BrokerAccount, BrokerAccountId, ClientOrderId, ExecutionReport, UserId};
 use atomik_ports::Broker;
 use atomik_ports::broker::BrokerError;
+use atomik_ports::cluster::Lease;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -14,7 +16,7 @@ use tokio::time::Instant;
 use crate::engine::{AccountState, AccountStatus};
 use crate::events::EventBody;
 use crate::lane::Event;
-use crate::lanes::Lanes;
+use crate::lanes::{Difference, Lanes};
 use crate::work::Work;
 
 /// How long a connection may take.
@@ -28,6 +30,8 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(900);
 const LASTING: Duration = Duration::from_secs(10);
 /// How long an account may take to say what it holds.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the lanes of an account may take to settle after it was unlinked: longer than any answer is waited for.
+const SETTLING: Duration = Duration::from_secs(60);
 /// How many reports of one account may wait.
 const REPORTS: usize = 1_024;
 /// How many ended orders' reports still find their lane.
@@ -42,6 +46,8 @@ pub enum Connection {
     Up(Arc<dyn Broker>),
     /// The account was unlinked: it never will be again.
     Unlinked,
+    /// Another node works on the account now, and goes on from what is recorded.
+    Lost,
 }
 
 /// One account's connection, shared by its lanes.
@@ -50,6 +56,10 @@ pub struct Link {
     pub id: BrokerAccountId,
     /// Whose it is.
     pub user_id: UserId,
+    /// Under which lease its lanes work; `None` where accounts are not leased.
+    pub lease: Option<Lease>,
+    /// How many orders are on their way to the venue and not answered.
+    sending: AtomicUsize,
     /// Watched by the lanes, so that each knows the last word on it however busy it is.
     connection: watch::Sender<Connection>,
     status: Mutex<AccountStatus>,
@@ -68,11 +78,13 @@ struct Routes {
 }
 
 impl Link {
-    fn new(account: &BrokerAccount) -> Self {
+    fn new(account: &BrokerAccount, lease: Option<Lease>) -> Self {
         let status = AccountStatus { state: AccountState::Connecting, detail: None, reconciled_at: None };
         Self {
             id: account.id,
             user_id: account.user_id,
+            lease,
+            sending: AtomicUsize::new(0),
             connection: watch::Sender::new(Connection::Down),
             status: Mutex::new(status),
             routes: Mutex::default(),
@@ -99,8 +111,50 @@ impl Link {
     pub fn broker(&self) -> Option<Arc<dyn Broker>> {
         match &*self.connection.borrow() {
             Connection::Up(broker) => Some(Arc::clone(broker)),
-            Connection::Down | Connection::Unlinked => None,
+            Connection::Down | Connection::Unlinked | Connection::Lost => None,
         }
+    }
+
+    /// Another node works on the account now.
+    pub fn lose(&self) {
+        self.set_connection(Connection::Lost);
+    }
+
+    /// Whether another node works on the account now.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(&*self.connection.borrow(), Connection::Lost)
+    }
+
+    /// An order is about to be sent: as long as what is given lives, no other node begins with the account. `None` where
+    /// one may have begun.
+    #[must_use]
+    pub fn begin_sending(self: &Arc<Self>) -> Option<Sending> {
+        // Counted first: whoever lets the account go looks at the count after it is lost.
+        self.sending.fetch_add(1, Ordering::SeqCst);
+        let sending = Sending(Arc::clone(self));
+        (!self.is_lost()).then_some(sending)
+    }
+
+    /// How many orders are on their way and not answered.
+    #[must_use]
+    pub fn sending(&self) -> usize {
+        self.sending.load(Ordering::SeqCst)
+    }
+
+    /// How the account stands, given where its books differ.
+    #[must_use]
+    pub fn shown_status(&self, differing: &[Difference]) -> AccountStatus {
+        let mut status = self.status();
+        if status.state == AccountState::Ready && !differing.is_empty() {
+            let symbols: Vec<_> = differing.iter().map(|difference| difference.symbol.as_str()).collect();
+            status.state = AccountState::BooksDiffer;
+            status.detail = Some(format!(
+                "The broker's position differs from the strategies' in {}; entries there are denied.",
+                symbols.join(", ")
+            ));
+        }
+        status
     }
 
     /// The connection and its changes.
@@ -111,7 +165,7 @@ impl Link {
 
     fn set_connection(&self, connection: Connection) {
         self.connection.send_if_modified(|known| {
-            let is_linked = !matches!(known, Connection::Unlinked);
+            let is_linked = !matches!(known, Connection::Unlinked | Connection::Lost);
             if is_linked {
                 *known = connection;
             }
@@ -157,6 +211,15 @@ impl Link {
     }
 }
 
+/// An order on its way to the venue.
+pub struct Sending(Arc<Link>);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.sending.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 struct Account {
     link: Arc<Link>,
     /// Changes with the account's settings; closed when the account is unlinked.
@@ -167,6 +230,8 @@ struct Account {
 #[derive(Default)]
 pub struct Accounts {
     accounts: Mutex<HashMap<BrokerAccountId, Account>>,
+    /// When accounts were unlinked whose lanes may still be settling.
+    unlinked: Mutex<HashMap<BrokerAccountId, Instant>>,
 }
 
 impl Accounts {
@@ -176,7 +241,28 @@ impl Accounts {
         self.lock().get(&id).map(|account| Arc::clone(&account.link))
     }
 
-    /// Takes an account in, takes its new settings in, or (`None`) lets it go.
+    /// All links.
+    #[must_use]
+    pub fn links(&self) -> Vec<Arc<Link>> {
+        self.lock().values().map(|account| Arc::clone(&account.link)).collect()
+    }
+
+    /// Ends an account's link because another node works on the account now, and gives it.
+    pub fn lose(&self, id: BrokerAccountId) -> Option<Arc<Link>> {
+        let lost = self.lock().remove(&id)?;
+        lost.link.lose();
+        Some(lost.link)
+    }
+
+    /// Whether nothing is left to settle on an account that was unlinked.
+    #[must_use]
+    pub fn has_settled(&self, id: BrokerAccountId) -> bool {
+        let mut unlinked = self.unlinked.lock().unwrap_or_else(PoisonError::into_inner);
+        unlinked.retain(|_, at| at.elapsed() < SETTLING);
+        !unlinked.contains_key(&id)
+    }
+
+    /// Takes an account in, takes its new settings in, or (`None`) lets it go. One that another node works on is left to it.
     pub fn set(
         &self,
         work: &Arc<Work>,
@@ -190,6 +276,9 @@ impl Accounts {
                 let unlinked = accounts.remove(&id);
                 drop(accounts);
                 if let Some(account) = unlinked {
+                    let mut unlinked = self.unlinked.lock().unwrap_or_else(PoisonError::into_inner);
+                    unlinked.insert(id, Instant::now());
+                    drop(unlinked);
                     account.link.set_connection(Connection::Unlinked);
                     lanes.unlink(id);
                 }
@@ -203,7 +292,8 @@ impl Accounts {
                 });
             }
             (Some(account), None) => {
-                let link = Arc::new(Link::new(&account));
+                let Ok(lease) = work.lease_or_all(id) else { return };
+                let link = Arc::new(Link::new(&account, lease));
                 let (settings, watched) = watch::channel(account);
                 accounts.insert(id, Account { link: Arc::clone(&link), settings });
                 tokio::spawn(keep_up(Arc::clone(work), Arc::clone(lanes), link, watched));

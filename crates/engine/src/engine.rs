@@ -2,22 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atomik_domain::{
     Action, BrokerAccountId, BrokerId, Code, Price, SignalId, SignedQty, Strategy, StrategyId, UnixMicros,
     UserId, WebhookId,
 };
+use atomik_ports::cluster::Node;
 use atomik_ports::journal::{NewSignal, Receipt, SignalSource};
-use atomik_ports::{Broker, BrokerConnector, Clock, Store, StoreError};
+use atomik_ports::{Broker, BrokerConnector, Clock, RateLimiter, Store, StoreError};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::accounts::Accounts;
+use crate::cluster::{self, Beats, ClusterParts, Membership, Message};
 use crate::committer::NotStored;
 use crate::equity;
-use crate::events::EventLog;
+use crate::events::{EventLog, RelayedEvent};
 use crate::explain::{self, Explanation};
 use crate::housekeeping;
 use crate::intake::{Answer, Inbound, Intake};
@@ -40,6 +43,10 @@ pub struct EngineParts {
     pub connectors: BTreeMap<BrokerId, Arc<dyn BrokerConnector>>,
     /// Bounds and pace.
     pub settings: EngineSettings,
+    /// What makes it one of many nodes; `None` where it is alone.
+    pub cluster: Option<ClusterParts>,
+    /// What counts the rate of webhooks over all nodes. Without it this node is taken to be alone, or keeps to its share.
+    pub rate_limiter: Option<Arc<dyn RateLimiter>>,
 }
 
 /// Why an engine did not start.
@@ -85,17 +92,21 @@ pub struct AccountStatus {
 pub struct Readiness {
     /// Whether the store can be written.
     pub store: Result<(), String>,
+    /// Whether Redis can be reached, where there is one. The program does its job without it.
+    pub redis: Option<Result<(), String>>,
     /// Whether every account's first comparison of books after the start has ended, one way or the other.
     pub books_reconciled: bool,
     /// Whether the engine takes new work.
     pub stopping: bool,
+    /// Whether this node keeps its leases; `None` where it is alone.
+    pub leases: Option<bool>,
 }
 
 impl Readiness {
-    /// Whether all is well.
+    /// Whether it can.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.store.is_ok() && self.books_reconciled && !self.stopping
+        self.store.is_ok() && self.books_reconciled && !self.stopping && self.leases != Some(false)
     }
 }
 
@@ -117,8 +128,12 @@ pub struct Engine {
     /// When the store was last checked, and how it stood.
     last_check: tokio::sync::Mutex<Option<(i64, Result<(), String>)>>,
     marks: Marks,
+    /// What keeps this node's leases, and gives them back in the end.
+    beating: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// How long a stop waits for the leases to be given back.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the store may take to show that it can be written.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -130,20 +145,18 @@ impl Engine {
     /// [`StartError`] where the store cannot be read.
     pub async fn start(parts: EngineParts) -> Result<Arc<Self>, StartError> {
         let registry = Registry::load(Arc::clone(&parts.store)).await?;
-        let unfinished = parts.store.unfinished_work().await?;
         let (work, commits, stop) = Work::new(parts, registry);
         let accounts = Arc::new(Accounts::default());
         let lanes = Lanes::new(Arc::clone(&work), Arc::clone(&accounts));
         let dispatch = Arc::clone(&lanes);
         tokio::spawn(commits.run(move |signal, id, durable_at| dispatch.dispatch(&signal, id, durable_at)));
-        for account in work.registry.broker_accounts() {
-            accounts.set(&work, &lanes, account.id, Some(account));
-        }
-        let (seeds, settled) = recovery::seeds(unfinished, &work.registry, work.clock.now());
-        if !settled.is_empty() {
-            work.committer.record(Box::new(settled)).await?;
-        }
-        seeds.into_iter().for_each(|(key, seed)| lanes.restore(key, seed));
+        let beating = match work.cluster.clone() {
+            Some(membership) => Some(join(&work, &membership, &accounts, &lanes).await?),
+            None => {
+                take_up(&work, &accounts, &lanes).await?;
+                None
+            }
+        };
         let intake = Intake::new(&work);
         let engine = Arc::new(Self {
             work,
@@ -154,7 +167,13 @@ impl Engine {
             stop,
             last_check: tokio::sync::Mutex::default(),
             marks: Marks::default(),
+            beating: Mutex::new(beating),
         });
+        if let Some(membership) = &engine.work.cluster {
+            for bus in membership.buses() {
+                tokio::spawn(cluster::listen(Arc::downgrade(&engine), bus));
+            }
+        }
         housekeeping::start(&engine);
         equity::start(&engine);
         Ok(engine)
@@ -162,6 +181,11 @@ impl Engine {
 
     /// Puts a request through the receiver's checks and stores it.
     pub async fn receive(&self, inbound: Inbound) -> Answer {
+        if !self.work.is_informed() {
+            // What was revoked or halted meanwhile is not known here.
+            let (code, detail) = (Code::StoreUnavailable, Code::StoreUnavailable.meaning().to_owned());
+            return Answer::Refused { status: 503, code, detail, retry_after_s: Some(1) };
+        }
         if self.stopping.load(Ordering::Acquire) {
             let (code, detail) =
                 (Code::Overloaded, "The server is restarting; send the alert again".to_owned());
@@ -188,7 +212,22 @@ impl Engine {
     /// # Errors
     /// The store's.
     pub async fn refresh(&self) -> Result<(), StoreError> {
+        self.follow().await?;
+        if let Some(membership) = &self.work.cluster {
+            // A new account is taken by whoever has room for it.
+            membership.hurry();
+            if membership.live_nodes() > 1 {
+                Message::Changed.publish(&*membership.bus).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what was changed in the directory by whomever.
+    pub(crate) async fn follow(&self) -> Result<(), StoreError> {
+        let tick = self.work.ticks.now();
         self.work.registry.catch_up().await?;
+        self.work.noted_directory(tick);
         self.work.registry.hand_on_accounts(|id, account| {
             self.accounts.set(&self.work, &self.lanes, id, account);
         });
@@ -317,26 +356,86 @@ impl Engine {
     /// Where an account's books differ from the broker's.
     #[must_use]
     pub fn differences(&self, account_id: BrokerAccountId) -> Vec<Difference> {
-        self.lanes.differing(account_id)
+        match (self.accounts.link(account_id), &self.work.cluster) {
+            (None, Some(membership)) => membership.shown.differences(account_id),
+            _ => self.lanes.differing(account_id),
+        }
     }
 
     /// How an account stands.
     #[must_use]
     pub fn account_status(&self, account_id: BrokerAccountId) -> AccountStatus {
-        let Some(link) = self.accounts.link(account_id) else {
-            return AccountStatus { state: AccountState::Connecting, detail: None, reconciled_at: None };
-        };
-        let mut status = link.status();
-        let differing = self.lanes.differing(account_id);
-        if status.state == AccountState::Ready && !differing.is_empty() {
-            let symbols: Vec<_> = differing.iter().map(|difference| difference.symbol.as_str()).collect();
-            status.state = AccountState::BooksDiffer;
-            status.detail = Some(format!(
-                "The broker's position differs from the strategies' in {}; entries there are denied.",
-                symbols.join(", ")
-            ));
+        match (self.accounts.link(account_id), &self.work.cluster) {
+            (Some(link), _) => link.shown_status(&self.lanes.differing(account_id)),
+            (None, Some(membership)) => membership.shown.status(account_id),
+            (None, None) => {
+                AccountStatus { state: AccountState::Connecting, detail: None, reconciled_at: None }
+            }
         }
-        status
+    }
+
+    /// Whether this is one of many nodes.
+    #[must_use]
+    pub fn is_clustered(&self) -> bool {
+        self.work.cluster.is_some()
+    }
+
+    /// The account that a strategy trades on.
+    #[must_use]
+    pub fn account_of(&self, id: StrategyId) -> Option<BrokerAccountId> {
+        self.work.registry.strategy(id).map(|strategy| strategy.broker_account_id)
+    }
+
+    /// The accounts that a webhook's active strategies trade on.
+    #[must_use]
+    pub fn accounts_of(&self, id: WebhookId) -> Vec<BrokerAccountId> {
+        let strategies = self.work.registry.active_strategies(id);
+        strategies.iter().map(|strategy| strategy.broker_account_id).collect()
+    }
+
+    /// Where the node is reached that works on an account, if that is another one than this.
+    ///
+    /// # Errors
+    /// The store's; `Unavailable` where no node works on it at this moment.
+    pub async fn elsewhere(&self, account_id: BrokerAccountId) -> Result<Option<String>, StoreError> {
+        let Some(membership) = &self.work.cluster else { return Ok(None) };
+        let is_linked = self.work.registry.broker_account(account_id).is_some();
+        if !is_linked || membership.lease(account_id).is_some() {
+            return Ok(None);
+        }
+        match membership.cluster.address_of(account_id).await? {
+            Some(address) if address != membership.card.address => Ok(Some(address)),
+            _ => Err(StoreError::Unavailable("the account is passing from one node to another".to_owned())),
+        }
+    }
+
+    /// The nodes that live or did until lately; none where the engine is alone.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn nodes(&self) -> Result<Vec<Node>, StoreError> {
+        match &self.work.cluster {
+            Some(membership) => membership.cluster.nodes().await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Shows events of this node to those who watch on others. Nothing where there are no others.
+    pub async fn relay(&self, events: Vec<RelayedEvent>) {
+        if let Some(membership) = &self.work.cluster
+            && membership.live_nodes() > 1
+        {
+            cluster::tell_events(membership, events).await;
+        }
+    }
+
+    /// The same for events that came too fast to be told.
+    pub async fn relay_missed(&self) {
+        if let Some(membership) = &self.work.cluster
+            && membership.live_nodes() > 1
+        {
+            Message::Missed { node: membership.cluster.node().0 }.publish(&*membership.bus).await;
+        }
     }
 
     /// An account's connection, where it has one.
@@ -374,8 +473,10 @@ impl Engine {
     pub async fn readiness(&self) -> Readiness {
         Readiness {
             store: self.store_state().await,
+            redis: self.work.rate.look(),
             books_reconciled: self.lanes.reconciled(),
             stopping: self.stopping.load(Ordering::Acquire),
+            leases: self.work.cluster.is_some().then(|| self.work.may_send()),
         }
     }
 
@@ -402,6 +503,9 @@ impl Engine {
     /// start.
     pub async fn stop(&self, patience: Duration) {
         self.stopping.store(true, Ordering::Release);
+        if let Some(membership) = &self.work.cluster {
+            membership.close();
+        }
         let drained = async {
             while self.work.committer.waiting() > 0 || !self.lanes.idle() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -411,6 +515,12 @@ impl Engine {
             tracing::warn!("stopping with work left for the next start");
         }
         self.stop.send_replace(true);
+        let beating = self.beating.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(beating) = beating
+            && tokio::time::timeout(LEAVE_TIMEOUT, beating).await.is_err()
+        {
+            tracing::warn!("the leases could not be given back in time; they run out by themselves");
+        }
         self.lanes.close();
     }
 
@@ -427,6 +537,33 @@ impl Engine {
     pub(crate) fn work(&self) -> &Arc<Work> {
         &self.work
     }
+}
+
+/// Alone: puts everything that the last run left unfinished into lanes.
+async fn take_up(work: &Arc<Work>, accounts: &Accounts, lanes: &Arc<Lanes>) -> Result<(), StoreError> {
+    let unfinished = work.store.unfinished_work().await?;
+    for account in work.registry.broker_accounts() {
+        accounts.set(work, lanes, account.id, Some(account));
+    }
+    let (seeds, settled) = recovery::seeds(unfinished, &work.registry, work.clock.now());
+    if !settled.is_empty() {
+        work.committer.record(Box::new(settled)).await?;
+    }
+    seeds.into_iter().for_each(|(key, seed)| lanes.restore(key, seed));
+    Ok(())
+}
+
+/// One of many: takes this node's share of the accounts, and keeps its leases from now on.
+async fn join(
+    work: &Arc<Work>,
+    membership: &Arc<Membership>,
+    accounts: &Arc<Accounts>,
+    lanes: &Arc<Lanes>,
+) -> Result<JoinHandle<()>, StoreError> {
+    let mut beats = Beats::new(work, membership, accounts, lanes);
+    beats.beat().await?;
+    tokio::spawn(cluster::bring(Arc::clone(work), Arc::clone(lanes)));
+    Ok(tokio::spawn(beats.run()))
 }
 
 fn too_much_waits() -> StoreError {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use atomik_domain::{BrokerAccountId, Code, Fill, Order, SignalId, UnixMicros, UserId, WebhookId};
 use atomik_ports::journal::PositionRecord;
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 /// How many events are kept for watchers that come back.
@@ -55,6 +56,36 @@ pub enum EventBody {
         /// The account.
         broker_account_id: BrokerAccountId,
     },
+    /// Something happened on another node.
+    Relayed {
+        /// What watchers are shown it as.
+        name: String,
+        /// What they are shown: JSON.
+        shown: String,
+    },
+    /// Whatever happened on other nodes just now may have been missed. Concerns everybody.
+    Gap,
+}
+
+/// An event on its way to another node, as watchers are shown it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayedEvent {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// When, in microseconds.
+    pub at: i64,
+    /// What watchers are shown it as.
+    pub name: String,
+    /// What they are shown: JSON.
+    pub shown: String,
+}
+
+impl Event {
+    /// Whether a user's watchers are shown it.
+    #[must_use]
+    pub fn concerns(&self, user_id: UserId) -> bool {
+        self.user_id == user_id || matches!(self.body, EventBody::Gap)
+    }
 }
 
 /// The log.
@@ -104,8 +135,19 @@ impl EventLog {
         let _ = self.live.send(event);
     }
 
+    /// Adds an event of another node.
+    pub(crate) fn relay(&self, event: RelayedEvent) {
+        let RelayedEvent { user_id, at, name, shown } = event;
+        self.publish(user_id, UnixMicros(at), EventBody::Relayed { name, shown });
+    }
+
+    /// Events of other nodes may have been lost.
+    pub(crate) fn gap(&self, at: UnixMicros) {
+        self.publish(UserId(0), at, EventBody::Gap);
+    }
+
     /// Watches everybody's events as they happen.
-    pub(crate) fn watch(&self) -> broadcast::Receiver<Arc<Event>> {
+    pub fn watch(&self) -> broadcast::Receiver<Arc<Event>> {
         self.live.subscribe()
     }
 
@@ -128,7 +170,7 @@ impl EventLog {
         let Some(last) = last else {
             return Subscription { missed: true, backlog: Vec::new(), live };
         };
-        let wanted = |event: &&Arc<Event>| event.number > last && event.user_id == user_id;
+        let wanted = |event: &&Arc<Event>| event.number > last && event.concerns(user_id);
         Subscription { missed: false, backlog: recent.events.iter().filter(wanted).cloned().collect(), live }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use atomik_domain::alert::Action;
-use atomik_domain::gate::Circumstances;
+use atomik_domain::gate::{BooksState, Circumstances};
 use atomik_domain::planner::{self, Decision, Situation};
 use atomik_domain::position::PositionSide;
 use atomik_domain::{
@@ -110,7 +110,8 @@ async fn explain_one(
     alert: &Alert,
 ) -> StrategyExplanation {
     let key = LaneKey::of(strategy);
-    let (standing, books) = lanes.standing(&key);
+    let is_here = work.lease_or_all(key.broker_account_id).is_ok();
+    let (standing, books) = if is_here { lanes.standing(&key) } else { recorded(work, strategy).await };
     let Standing { position, working, unproven } = standing.get(&strategy.id).copied().unwrap_or_default();
     let broker = accounts.link(key.broker_account_id).and_then(|link| link.broker());
     let (mut lot_size, mut explained) = (Qty(Decimal::ONE), None);
@@ -159,9 +160,11 @@ async fn explain_one(
             sentence = format!("{} would be denied: {}", strategy.name, denial.detail);
         }
     }
-    if broker.is_none() {
-        sentence.push_str(" The broker account is not connected now.");
-    }
+    sentence.push_str(match (is_here, broker.is_some()) {
+        (false, _) => " Another node works on the account; this is by what is recorded.",
+        (true, false) => " The broker account is not connected now.",
+        (true, true) => "",
+    });
     StrategyExplanation {
         strategy_id: strategy.id,
         name: strategy.name.clone(),
@@ -174,6 +177,15 @@ async fn explain_one(
         code,
         sentence,
     }
+}
+
+/// How a strategy stands by what is recorded, where its lane is on another node.
+async fn recorded(work: &Work, strategy: &Strategy) -> (HashMap<StrategyId, Standing>, BooksState) {
+    // A store that cannot be read now is one that would refuse the alert, too.
+    let records = work.store.positions_of(strategy.id).await.unwrap_or_default();
+    let own = records.into_iter().filter(|record| record.symbol == strategy.symbol);
+    let standing = |position| Standing { position, ..Standing::default() };
+    (own.map(|record| (strategy.id, standing(record.position))).collect(), BooksState::Agree)
 }
 
 fn still_there(position: &Position, net: SignedQty, standing: &HashMap<StrategyId, Standing>) -> Qty {

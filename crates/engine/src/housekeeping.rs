@@ -1,5 +1,6 @@
-//! What happens by itself: following changes made by other processes, showing what waits, letting old rows go.
+//! What happens by itself: following changes made by other processes, showing what waits and what is away, letting old rows go.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::engine::Engine;
 
 /// How soon a change made by another process (the command line) takes effect.
 const FOLLOW: Duration = Duration::from_millis(250);
-/// How often what waits is shown.
+/// How often what waits and what is away is shown.
 const SHOW: Duration = Duration::from_secs(1);
 /// How often old rows go.
 const PRUNE: Duration = Duration::from_secs(600);
@@ -18,12 +19,16 @@ const PRUNE: Duration = Duration::from_secs(600);
 /// Starts the workers. They end with the engine.
 pub fn start(engine: &Arc<Engine>) {
     tokio::spawn(every(FOLLOW, Arc::downgrade(engine), |engine: Arc<Engine>| async move {
-        if let Err(error) = engine.refresh().await {
+        if let Err(error) = engine.follow().await {
             tracing::warn!(%error, "changes in the directory could not be read");
         }
     }));
     tokio::spawn(every(SHOW, Arc::downgrade(engine), |engine: Arc<Engine>| async move {
-        engine.work().meters.depths(engine.depths(), engine.now());
+        let work = engine.work();
+        work.meters.depths(engine.depths(), engine.now());
+        let leases = work.cluster.as_ref().map_or(0, |membership| membership.leases());
+        work.meters.nodes(work.live_nodes.load(Ordering::Relaxed), leases);
+        let _ = work.rate.look();
     }));
     tokio::spawn(every(
         PRUNE,

@@ -8,6 +8,7 @@ use atomik_domain::{
     BrokerAccountId, Code, Gate, Intention, Outcome, OutcomeStatus, SignalId, SignedQty, Strategy,
     StrategyId, Symbol, UnixMicros,
 };
+use atomik_ports::cluster::Waiting;
 use atomik_ports::journal::{Changes, NewSignal};
 use tokio::sync::mpsc;
 
@@ -104,13 +105,23 @@ impl Lanes {
         self.open(&mut self.lock(), key, Some(seed));
     }
 
+    /// Opens a lane as another node, or an earlier turn of this one, left it.
+    pub(crate) fn take_over(self: &Arc<Self>, key: LaneKey, seed: LaneSeed) {
+        self.open(&mut self.lock(), key, Some(seed));
+    }
+
     pub(crate) fn work(&self) -> &Arc<Work> {
         &self.work
     }
 
-    /// Hands a stored signal to the lanes of its strategies. `now` is after its commit.
+    /// Hands a stored signal to the lanes of its strategies. `now` is after its commit. In a cluster it is brought to them, on
+    /// whichever node they are.
     pub fn dispatch(self: &Arc<Self>, signal: &NewSignal, id: SignalId, now: UnixMicros) {
         self.work.meters.stage(Stage::Stored, signal.received_at, now);
+        if let Some(membership) = &self.work.cluster {
+            membership.courier.tell(signal.targets.iter().copied());
+            return;
+        }
         let waited = now.micros_since(signal.received_at).max(0);
         let intention = signal.comment.as_deref().map_or(Ok(Intention::Bare), Intention::parse);
         let brief = SignalBrief {
@@ -127,6 +138,14 @@ impl Lanes {
         for strategy_id in &signal.targets {
             self.enqueue(Job { signal: brief.clone(), strategy_id: *strategy_id });
         }
+    }
+
+    /// Hands what waited in the store to its lane.
+    pub(crate) fn run_waiting(self: &Arc<Self>, waiting: &Waiting) {
+        let mut signal = recovery::brief(&waiting.signal);
+        let waited = self.work.clock.now().micros_since(signal.received_at).max(0);
+        signal.received_tick = Some(self.work.ticks.now().saturating_sub(waited));
+        self.enqueue(Job { signal, strategy_id: waiting.outcome.strategy_id });
     }
 
     /// Opens the lane of a strategy that has none.
@@ -177,11 +196,18 @@ impl Lanes {
             settled_at: Some(self.work.clock.now()),
         };
         let work = Arc::clone(&self.work);
+        let (signal_id, strategy_id) = (job.signal.id, job.strategy_id);
         tokio::spawn(async move {
             let changes = Changes { outcomes: vec![outcome], ..Changes::default() };
-            if let Err(error) = work.committer.record(Box::new(changes)).await {
-                // It stays pending, and the next start settles it.
-                tracing::error!(%error, "an outcome was not recorded");
+            match work.committer.record(Box::new(changes)).await {
+                Ok(_) => work.ended(signal_id, strategy_id),
+                Err(error) => {
+                    // It stays pending: the next start settles it, or the next sweep.
+                    tracing::error!(%error, "an outcome was not recorded");
+                    if let Some(membership) = &work.cluster {
+                        membership.courier.forget(signal_id, strategy_id);
+                    }
+                }
             }
         });
     }
@@ -219,10 +245,19 @@ impl Lanes {
         untold
     }
 
-    /// Lets go of an unlinked account's lanes. Each settles what it was told and what answers are on their way for, and
-    /// ends.
+    /// Lets go of an account's lanes. Where it was unlinked each settles what it was told and what answers are on their way
+    /// for, and ends; where another node works on it now, each ends as it is.
     pub(crate) fn unlink(&self, account: BrokerAccountId) {
         self.lock().retain(|key, _| key.broker_account_id != account);
+    }
+
+    /// How much there is to do on an account: signals that wait, orders that are unproven.
+    pub(crate) fn load_of(&self, account: BrokerAccountId) -> usize {
+        let load = |(_, handle): (LaneKey, Handle)| {
+            let view = view(&handle);
+            view.waiting + view.unknown_orders + (EVENTS - handle.events.capacity())
+        };
+        self.of_account(account).into_iter().map(load).sum()
     }
 
     /// Tells every lane of an account something. `false`: some lane had no room for it.

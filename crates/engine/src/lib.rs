@@ -3,6 +3,7 @@
 //! Decisions are pure (`lane::state`, and `atomik-domain`); thin runners record, then perform, then feed the results back.
 
 mod accounts;
+mod cluster;
 mod committer;
 pub mod engine;
 mod equity;
@@ -20,8 +21,9 @@ pub mod settings;
 mod ticks;
 mod work;
 
+pub use cluster::ClusterParts;
 pub use engine::{AccountState, AccountStatus, Engine, EngineParts, FlattenReport, Readiness, StartError};
-pub use events::{Event, EventBody, EventLog, Subscription};
+pub use events::{Event, EventBody, EventLog, RelayedEvent, Subscription};
 pub use explain::{Explanation, StrategyExplanation};
 pub use intake::{Answer, Inbound, Malformed};
 pub use lane::LaneKey;

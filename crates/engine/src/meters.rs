@@ -39,6 +39,9 @@ pub struct Meters {
     oldest_signal: Gauge,
     unknown_orders: Gauge,
     lanes: Gauge,
+    live_nodes: Gauge,
+    leases: Gauge,
+    clock_offset: Gauge,
 }
 
 /// A step of a signal's way, measured from its receipt.
@@ -83,6 +86,9 @@ impl Default for Meters {
             oldest_signal: gauge!("atomik_oldest_waiting_signal_seconds"),
             unknown_orders: gauge!("atomik_unknown_orders"),
             lanes: gauge!("atomik_lanes"),
+            live_nodes: gauge!("atomik_live_nodes"),
+            leases: gauge!("atomik_leases"),
+            clock_offset: gauge!("atomik_clock_offset_seconds"),
         }
     }
 }
@@ -127,6 +133,17 @@ impl Meters {
                 self.stage(stage, received_at, at);
             }
         }
+    }
+
+    /// Shows how many nodes live, and how many accounts are this one's.
+    pub fn nodes(&self, live: u32, leases: usize) {
+        self.live_nodes.set(live);
+        self.leases.set(count(leases));
+    }
+
+    /// Shows how far this node's clock is from the store's.
+    pub fn clock_offset(&self, micros: i64) {
+        self.clock_offset.set(seconds(micros.saturating_abs()));
     }
 
     /// Shows what waits.

@@ -68,7 +68,8 @@ pub fn seeds(
     (seeds, changes)
 }
 
-fn brief(signal: &Signal) -> SignalBrief {
+/// What a lane needs of a stored signal.
+pub fn brief(signal: &Signal) -> SignalBrief {
     let intention = signal.comment.as_deref().map_or(Ok(Intention::Bare), Intention::parse);
     SignalBrief {
         id: signal.id,

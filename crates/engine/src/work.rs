@@ -1,18 +1,23 @@
 //! What every worker of the engine shares.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use atomik_domain::gate::Tally;
-use atomik_domain::{BrokerId, HaltMode, HaltScope};
+use atomik_domain::{BrokerAccountId, BrokerId, HaltMode, HaltScope, SignalId, StrategyId, UnixMicros};
+use atomik_ports::cluster::Lease;
 use atomik_ports::directory::NewHalt;
 use atomik_ports::{BrokerConnector, Clock, Store};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::cluster::{Membership, Moment};
 use crate::committer::{CommitLoop, Committer};
 use crate::engine::EngineParts;
 use crate::events::EventLog;
+use crate::intake::rate::RateGate;
+use crate::lane::View;
 use crate::meters::Meters;
 use crate::registry::Registry;
 use crate::settings::EngineSettings;
@@ -29,11 +34,25 @@ pub struct Work {
     pub(crate) events: Arc<EventLog>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) ticks: Ticks,
+    /// How many nodes live, this one among them: by it a node knows its share where nothing is counted together.
+    pub(crate) live_nodes: Arc<AtomicU32>,
+    pub(crate) rate: Arc<RateGate>,
     pub(crate) installation: Uuid,
     /// Becomes true when workers are to end.
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) tally: Mutex<Tally>,
+    /// This node among others; `None` where it is alone.
+    pub(crate) cluster: Option<Arc<Membership>>,
+    /// When the directory was last known to be as the registry has it, in ticks.
+    directory_at: AtomicI64,
 }
+
+/// Another node works on the account, or none.
+pub(crate) struct NotOurs;
+
+/// In a cluster, the longest that a change made on another node may go unnoticed, in microseconds: after it, nothing is
+/// decided by what is known here.
+const STALE_US: i64 = UnixMicros::SECOND;
 
 impl Work {
     /// What the workers of a new engine share, the loop that has to run for its committer, and what ends its workers.
@@ -41,11 +60,13 @@ impl Work {
         parts: EngineParts,
         registry: Registry,
     ) -> (Arc<Self>, CommitLoop, watch::Sender<bool>) {
-        let EngineParts { store, clock, connectors, settings } = parts;
+        let EngineParts { store, clock, connectors, settings, cluster, rate_limiter } = parts;
         let (stop, stopped) = watch::channel(false);
         let (committer, commits) =
             Committer::new(Arc::clone(&store), Arc::clone(&clock), settings.max_waiting_deliveries);
         let run = u64::try_from(clock.now().0).unwrap_or_default();
+        let ticks = Ticks::start();
+        let live_nodes = Arc::new(AtomicU32::new(1));
         let work = Self {
             installation: store.installation(),
             store,
@@ -56,9 +77,13 @@ impl Work {
             committer,
             events: Arc::new(EventLog::new(run)),
             meters: Arc::new(Meters::default()),
-            ticks: Ticks::start(),
+            ticks,
+            rate: Arc::new(RateGate::new(rate_limiter, Arc::clone(&live_nodes), ticks)),
+            cluster: cluster.map(|parts| Arc::new(Membership::new(parts, Arc::clone(&live_nodes)))),
+            live_nodes,
             stop: stopped,
             tally: Mutex::default(),
+            directory_at: AtomicI64::new(0),
         };
         (Arc::new(work), commits, stop)
     }
@@ -68,6 +93,44 @@ impl Work {
         let mut stop = self.stop.clone();
         // An engine that is gone has stopped, too.
         let _ = stop.wait_for(|stopped| *stopped).await;
+    }
+
+    /// Under which lease this node works on an account: none where it is alone, and all accounts are its own.
+    pub(crate) fn lease_or_all(&self, account: BrokerAccountId) -> Result<Option<Lease>, NotOurs> {
+        match &self.cluster {
+            None => Ok(None),
+            Some(membership) => membership.lease(account).map(Some).ok_or(NotOurs),
+        }
+    }
+
+    /// Whether a strategy trades on an account of this node. One that is not known here yet, or not any more, may.
+    pub(crate) fn works_on(&self, strategy: StrategyId) -> bool {
+        let strategy = self.registry.strategy(strategy);
+        strategy.is_none_or(|strategy| self.lease_or_all(strategy.broker_account_id).is_ok())
+    }
+
+    /// What becomes of a signal is recorded for good.
+    pub(crate) fn ended(&self, signal: SignalId, strategy: StrategyId) {
+        if let Some(membership) = &self.cluster {
+            membership.courier.ended(signal, strategy, self.ticks.now());
+        }
+    }
+
+    /// Whether orders may leave now, as far as leases go.
+    pub(crate) fn may_send(&self) -> bool {
+        let now = || Moment { tick: self.ticks.now(), wall: self.clock.now() };
+        self.cluster.as_ref().is_none_or(|membership| membership.is_good(now()))
+    }
+
+    /// All that the directory had at `tick` is known.
+    pub(crate) fn noted_directory(&self, tick: i64) {
+        self.directory_at.fetch_max(tick, Ordering::AcqRel);
+    }
+
+    /// Whether all is known here that other nodes have changed, but for what they are changing now.
+    pub(crate) fn is_informed(&self) -> bool {
+        let age = || self.ticks.now() - self.directory_at.load(Ordering::Acquire);
+        self.cluster.is_none() || age() <= STALE_US
     }
 
     /// Counts orders that passed the gate.
@@ -131,6 +194,8 @@ mod tests {
             clock: Arc::new(Still),
             connectors: BTreeMap::new(),
             settings,
+            cluster: None,
+            rate_limiter: None,
         };
         let (work, _commits, _stop) = Work::new(parts, registry);
         let halt = || work.registry.halt(BrokerAccountId(1), StrategyId(1)).map(|(mode, _)| mode);

@@ -8,6 +8,7 @@ mod house;
 mod intake {
     mod checks;
     mod faults;
+    mod limited;
     mod logs;
     mod rates;
     mod repeats;

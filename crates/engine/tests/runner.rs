@@ -253,6 +253,8 @@ async fn what_the_last_run_left_on_an_account_that_is_gone_is_settled_by_what_it
         clock: Arc::clone(&house.clock) as Arc<dyn Clock>,
         connectors: BTreeMap::new(),
         settings: EngineSettings::default(),
+        cluster: None,
+        rate_limiter: None,
     };
     Engine::start(parts).await.unwrap();
     let outcomes = house.signals().await.into_iter().rev().map(|record| record.outcomes[0].clone());

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atomik_domain::{Code, UserId};
-use atomik_engine::{AccountState, Event, EventBody};
+use atomik_engine::{AccountState, Event, EventBody, RelayedEvent};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::IntoResponse;
@@ -136,7 +136,7 @@ impl Watcher {
                 received = self.live.recv() => Some(received),
             };
             match received {
-                Some(Ok(event)) if event.user_id == self.current.user.id => return Some(self.render(&event)),
+                Some(Ok(event)) if event.concerns(self.current.user.id) => return Some(self.render(&event)),
                 Some(Ok(_)) => {}
                 Some(Err(broadcast::error::RecvError::Lagged(_))) => self.missed = true,
                 Some(Err(broadcast::error::RecvError::Closed)) => return None,
@@ -151,12 +151,12 @@ impl Watcher {
     }
 
     fn render(&self, event: &Event) -> sse::Event {
-        let (name, payload) = view_of(&self.state, event);
-        let rendered = sse::Event::default().event(name).id(self.state.engine.events().id_of(event));
-        rendered.json_data(payload).unwrap_or_else(|error| {
-            tracing::error!(%error, name, "an event could not be written");
-            sse::Event::default().event("missed").data("{}")
-        })
+        match shown(&self.state, event) {
+            Some((name, data)) => {
+                sse::Event::default().event(name).id(self.state.engine.events().id_of(event)).data(data)
+            }
+            None => sse::Event::default().event("missed").data("{}"),
+        }
     }
 }
 
@@ -186,8 +186,60 @@ impl Serialize for AccountWord {
     }
 }
 
-fn view_of(state: &AppState, event: &Event) -> (&'static str, Payload) {
-    match &event.body {
+/// An event's name and `data`; `None` where watchers must load everything again.
+fn shown(state: &AppState, event: &Event) -> Option<(String, String)> {
+    if let EventBody::Relayed { name, shown } = &event.body {
+        return Some((name.clone(), shown.clone()));
+    }
+    let (name, payload) = view_of(state, event)?;
+    match serde_json::to_string(&payload) {
+        Ok(data) => Some((name.to_owned(), data)),
+        Err(error) => {
+            tracing::error!(%error, name, "an event could not be written");
+            None
+        }
+    }
+}
+
+/// How many events are told to other nodes at once, at most.
+const RELAYED_AT_ONCE: usize = 64;
+
+/// Tells what happens on this node to those who watch on others. Ends with the engine's events.
+pub async fn relay(state: AppState) {
+    let mut live = state.engine.events().watch();
+    let mut stopping = state.stopping();
+    let mut waiting = Vec::new();
+    loop {
+        let received = tokio::select! {
+            () = stopped(&mut stopping) => return,
+            received = live.recv() => received,
+        };
+        match received {
+            Ok(event) => waiting.extend(relayed(&state, &event)),
+            Err(broadcast::error::RecvError::Lagged(_)) => state.engine.relay_missed().await,
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+        while waiting.len() < RELAYED_AT_ONCE
+            && let Ok(event) = live.try_recv()
+        {
+            waiting.extend(relayed(&state, &event));
+        }
+        state.engine.relay(std::mem::take(&mut waiting)).await;
+    }
+}
+
+/// An event of this node, as it is shown on others.
+fn relayed(state: &AppState, event: &Event) -> Option<RelayedEvent> {
+    if matches!(event.body, EventBody::Relayed { .. } | EventBody::Gap) {
+        return None;
+    }
+    let (name, shown) = shown(state, event)?;
+    Some(RelayedEvent { user_id: event.user_id, at: event.at.0, name, shown })
+}
+
+fn view_of(state: &AppState, event: &Event) -> Option<(&'static str, Payload)> {
+    let view = match &event.body {
+        EventBody::Relayed { .. } | EventBody::Gap => return None,
         EventBody::Delivery { webhook_id, status, code, signal_id } => {
             let signal_id = signal_id.map(|id| id.0);
             let received_at = event.at.to_rfc3339();
@@ -207,7 +259,8 @@ fn view_of(state: &AppState, event: &Event) -> (&'static str, Payload) {
             let (broker_account_id, state) = (broker_account_id.0, AccountWord(status.state));
             ("account", Payload::Account { broker_account_id, state, detail: status.detail })
         }
-    }
+    };
+    Some(view)
 }
 
 /// How many streams each user has open.

@@ -9,6 +9,7 @@ pub mod api;
 pub mod auth;
 pub mod client_ip;
 pub mod dashboard;
+mod elsewhere;
 pub mod error;
 pub mod events;
 pub mod extract;
@@ -29,7 +30,7 @@ use axum::middleware::from_fn_with_state;
 pub fn app(state: AppState) -> Router {
     let (api, _) = openapi::api_router().split_for_parts();
     Router::new()
-        .merge(api)
+        .merge(api.route_layer(from_fn_with_state(state.clone(), elsewhere::hand_on)))
         .merge(openapi::routes())
         .merge(pages::routes())
         .fallback(dashboard::serve)

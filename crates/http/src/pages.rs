@@ -1,5 +1,6 @@
 //! What stands at `/` where the dashboard was not built, and what watches over the program ask.
 
+use atomik_engine::Readiness;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderName, StatusCode};
@@ -100,8 +101,19 @@ async fn alive() -> impl IntoResponse {
 struct Ready {
     ready: bool,
     store: &'static str,
+    /// `ok` or `away`, where there is a Redis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<&'static str>,
     books_reconciled: bool,
     stopping: bool,
+    /// Whether the node keeps its leases on broker accounts; not there where it is alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leases: Option<&'static str>,
+}
+
+/// How Redis stands, where there is one.
+pub(crate) fn redis_word(readiness: &Readiness) -> Option<&'static str> {
+    readiness.redis.as_ref().map(|state| if state.is_ok() { "ok" } else { "away" })
 }
 
 async fn ready(State(state): State<AppState>) -> impl IntoResponse {
@@ -114,8 +126,10 @@ async fn ready(State(state): State<AppState>) -> impl IntoResponse {
     let body = Ready {
         ready,
         store: if readiness.store.is_ok() { "ok" } else { "unavailable" },
+        redis: redis_word(&readiness),
         books_reconciled: readiness.books_reconciled,
         stopping: readiness.stopping,
+        leases: readiness.leases.map(|kept| if kept { "ok" } else { "lost" }),
     };
     (status, NO_STORE, Json(body))
 }

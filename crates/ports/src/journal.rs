@@ -10,6 +10,7 @@ use atomik_domain::{
     Symbol, UnixMicros, UserId, WebhookId,
 };
 
+use crate::cluster::Lease;
 use crate::store::StoreError;
 
 /// Records, durably.
@@ -59,6 +60,8 @@ pub enum Receipt {
         /// Intents that existed already, and were left as they were. The caller must not send them.
         repeated_intents: Vec<ClientOrderId>,
     },
+    /// The changes were made under a lease that is another's by now: nothing of them was recorded.
+    LeaseLost,
 }
 
 /// What made a signal.
@@ -155,6 +158,9 @@ pub struct Refusal {
 /// What a lane decided or learned, recorded together or not at all.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
+    /// Under which lease they were made: they are recorded only while it is held. `None` where accounts are not leased, and
+    /// for what anybody may record.
+    pub lease: Option<Lease>,
     /// New orders. One that exists already (same id, or same signal, strategy and leg) is left alone and reported.
     pub intents: Vec<Order>,
     /// Orders as they stand now, replacing what is recorded.

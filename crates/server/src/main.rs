@@ -6,6 +6,7 @@ mod config;
 mod explain;
 mod halt;
 mod master_key;
+mod node;
 mod output;
 mod quickstart;
 mod secrets;

@@ -9,19 +9,21 @@ use atomik_brokers::catalog::{self, VenueParts};
 use atomik_brokers::paper::PaperVenue;
 use atomik_brokers::wire::{UrlRules, WirePolicy};
 use atomik_domain::BrokerId;
-use atomik_engine::{Engine, EngineParts, EngineSettings};
+use atomik_engine::{ClusterParts, Engine, EngineParts, EngineSettings};
 use atomik_http::dashboard::Dashboard;
 use atomik_http::serve::{Bounds, serve as serve_connections};
 use atomik_http::state::RenderMetrics;
 use atomik_http::{AppState, HttpSettings, PasswordCost};
-use atomik_ports::{BrokerConnector, Clock, PageRequest, Store, SystemClock};
+use atomik_ports::{BrokerConnector, Clock, PageRequest, RateLimiter, Store, SystemClock};
+use atomik_storage::redis::Redis;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::master_key::MasterKey;
-use crate::{output, store, telemetry};
+use crate::store::Sealed;
+use crate::{node, output, store, telemetry};
 
 /// How long a stop waits for accepted signals to be finished. With the listener's own wait it stays below ten seconds.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
@@ -40,18 +42,26 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let opened = store::open_for_server(&config).await?;
     let sealed_with = opened.sealed_with().await?;
     let master_key = MasterKey::load_for(&config.secrets, &config.store.data_dir, sealed_with.as_deref())?;
-    let store = opened.with_seal(master_key.seal()?).await?;
+    let Sealed { store, shared } = opened.with_seal(master_key.seal()?).await?;
     let listener = bind(config.server.listen, "server.listen").await?;
     let bound = listener.local_addr().context("the listener has no address")?;
     let metrics = telemetry::begin_metrics()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let venue = open_venue(&config, &clock, &*store).await?;
-    let engine = start_engine(&config, clock, &store, &venue).await?;
+    let redis = open_redis(&config, &*store).await?;
+    let cluster = match &shared {
+        Some(shared) => Some(node::join(&config, bound, shared, redis.clone()).await?),
+        None => None,
+    };
+    let engine = start_engine(&config, clock, &store, &venue, (cluster, redis)).await?;
     let state = AppState::new(
         Arc::clone(&engine),
         Arc::clone(&store),
         http_settings(&config, bound, &master_key, &metrics)?,
     );
+    if shared.is_some() {
+        tokio::spawn(atomik_http::events::relay(state.clone()));
+    }
     if let Some(address) = config.server.metrics_listen {
         let listener = bind(address, "server.metrics_listen").await?;
         tokio::spawn(serve_connections(
@@ -121,11 +131,19 @@ async fn open_venue(
     Ok(Arc::new(venue))
 }
 
+/// What nodes count together, where the configuration names one. That it cannot be reached now is no reason not to begin.
+async fn open_redis(config: &Config, store: &dyn Store) -> anyhow::Result<Option<Arc<Redis>>> {
+    let Some(url) = &config.store.redis_url else { return Ok(None) };
+    let redis = Redis::open(url.secret(), store.installation()).await;
+    redis.map(|redis| Some(Arc::new(redis))).map_err(|problem| anyhow::anyhow!("store.redis_url: {problem}"))
+}
+
 async fn start_engine(
     config: &Config,
     clock: Arc<dyn Clock>,
     store: &Arc<dyn Store>,
     venue: &Arc<PaperVenue>,
+    (cluster, redis): (Option<ClusterParts>, Option<Arc<Redis>>),
 ) -> anyhow::Result<Arc<Engine>> {
     let trading = &config.trading;
     let paper = Arc::clone(venue) as Arc<dyn BrokerConnector>;
@@ -148,6 +166,8 @@ async fn start_engine(
             refused_per_webhook: config.retention.refused_per_webhook,
             ..EngineSettings::default()
         },
+        cluster,
+        rate_limiter: redis.map(|redis| redis as Arc<dyn RateLimiter>),
     };
     Engine::start(parts).await.context("the engine cannot be started")
 }

@@ -10,7 +10,7 @@ use atomik_storage::postgres::{self, PostgresStore};
 use atomik_storage::seal::{Seal, UnsealError};
 use atomik_storage::sqlite::{self, DATABASE_FILE, SqliteStore};
 
-use crate::config::{Config, DatabaseUrl};
+use crate::config::Config;
 
 /// A store that is open, and does not have its master key yet.
 pub enum Opened {
@@ -20,12 +20,21 @@ pub enum Opened {
     Postgres(PostgresStore),
 }
 
-/// Opens the store for the server, which no other may use beside it, making it where there is none.
+/// A store that can do everything.
+pub struct Sealed {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The same, where many nodes share it.
+    pub shared: Option<Arc<PostgresStore>>,
+}
+
+/// Opens the store for the server, making it where there is none. A data directory no other server may use beside it; a
+/// database other nodes may.
 ///
 /// # Errors
 /// Sentences for the operator.
 pub async fn open_for_server(config: &Config) -> anyhow::Result<Opened> {
-    open(config, sqlite::Access::Exclusive, postgres::Access::Exclusive).await
+    open(config, sqlite::Access::Exclusive, postgres::Access::Together).await
 }
 
 /// Opens the store for a command, making it where there is none.
@@ -51,7 +60,7 @@ pub async fn open_existing(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
 /// Sentences for the operator.
 pub async fn open_existing_alone(config: &Config) -> anyhow::Result<Opened> {
     check_existing(config)?;
-    open_for_server(config).await
+    open(config, sqlite::Access::Exclusive, postgres::Access::Exclusive).await
 }
 
 /// A directory that was mistyped is not made to hold an empty store. (A database that was mistyped is not there.)
@@ -88,11 +97,6 @@ fn make_directory(dir: &Path) -> anyhow::Result<()> {
     builder.create(dir).with_context(|| format!("cannot create the data directory {}", dir.display()))
 }
 
-/// Where the database of a URL is, without user and password.
-pub fn place(url: &DatabaseUrl) -> String {
-    postgres::place_of(url.secret()).unwrap_or_else(|_| "a PostgreSQL database".to_owned())
-}
-
 impl Opened {
     /// The id of the key that sealed what is there; `None` where nothing is sealed.
     ///
@@ -120,10 +124,13 @@ impl Opened {
     ///
     /// # Errors
     /// [`UnsealError`], where another key sealed what is there.
-    pub async fn with_seal(self, seal: Seal) -> Result<Arc<dyn Store>, UnsealError> {
+    pub async fn with_seal(self, seal: Seal) -> Result<Sealed, UnsealError> {
         Ok(match self {
-            Self::Embedded(store) => Arc::new(store.with_seal(seal).await?),
-            Self::Postgres(store) => Arc::new(store.with_seal(seal).await?),
+            Self::Embedded(store) => Sealed { store: Arc::new(store.with_seal(seal).await?), shared: None },
+            Self::Postgres(store) => {
+                let store = Arc::new(store.with_seal(seal).await?);
+                Sealed { store: Arc::clone(&store) as Arc<dyn Store>, shared: Some(store) }
+            }
         })
     }
 

@@ -16,7 +16,7 @@ const RULES: [(&str, &[&str], &[&str]); 8] = [
     ("engine", &["domain", "ports"], &["sqlx", "axum", "hyper", "reqwest"]),
     ("storage", &["domain", "ports"], &["axum", "hyper", "reqwest"]),
     ("brokers", &["domain", "ports"], &["axum"]),
-    ("http", &["domain", "ports", "engine"], &["sqlx", "redis", "reqwest"]),
+    ("http", &["domain", "ports", "engine"], &["sqlx", "redis"]),
     ("server", &["domain", "ports", "engine", "storage", "brokers", "http"], &["sqlx"]),
     ("testkit", &["domain", "ports"], &["sqlx", "reqwest"]),
 ];

@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/v1/admin/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The nodes of the cluster, oldest first
+         * @description Those that live or did within the last hour. Empty where the program runs alone, on a database of its own.
+         */
+        get: operations["list_nodes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/users": {
         parameters: {
             query?: never;
@@ -1926,6 +1946,33 @@ export interface components {
             next_cursor: string | null;
         };
         /** @description Part of a list. */
+        ListOf_Node: {
+            /** @description The rows, newest first where nothing else is asked for. */
+            items: {
+                /** @description Where other nodes reach it. */
+                address: string;
+                /** @description Whether it says that it lives. */
+                alive: boolean;
+                /** @description How many broker accounts it works on. */
+                broker_accounts: number;
+                /**
+                 * Format: int64
+                 * @description What its build must have in common with others: nodes work together with the generation before and after.
+                 */
+                generation: number;
+                /** @description What people call it: its machine's name. */
+                name: string;
+                /** @description When it began. */
+                started_at: string;
+                /** @description The program's version. */
+                version: string;
+                /** @description Which: the first hundred. */
+                works_on: number[];
+            }[];
+            /** @description The `cursor` of the next page; null at the end. */
+            next_cursor: string | null;
+        };
+        /** @description Part of a list. */
         ListOf_Order: {
             /** @description The rows, newest first where nothing else is asked for. */
             items: {
@@ -2304,6 +2351,28 @@ export interface components {
              */
             key: string;
         };
+        /** @description One run of the program among those that share the database. */
+        Node: {
+            /** @description Where other nodes reach it. */
+            address: string;
+            /** @description Whether it says that it lives. */
+            alive: boolean;
+            /** @description How many broker accounts it works on. */
+            broker_accounts: number;
+            /**
+             * Format: int64
+             * @description What its build must have in common with others: nodes work together with the generation before and after.
+             */
+            generation: number;
+            /** @description What people call it: its machine's name. */
+            name: string;
+            /** @description When it began. */
+            started_at: string;
+            /** @description The program's version. */
+            version: string;
+            /** @description Which: the first hundred. */
+            works_on: number[];
+        };
         /** @enum {string} */
         OnOppositeEntry: "exit" | "reverse";
         /** @description An order. */
@@ -2422,6 +2491,11 @@ export interface components {
             books_reconciled: boolean;
             /** @description Whether it can do its job. */
             ready: boolean;
+            /**
+             * @description Where there is a Redis, whether it can be reached: `ok` or `away`. The program does its job without it.
+             * @example ok
+             */
+            redis?: string | null;
             /**
              * @description Whether the store can be written: `ok` or `unavailable`.
              * @example ok
@@ -3076,6 +3150,53 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_nodes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nodes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOf_Node"];
+                };
+            };
+            /** @description Nobody is signed in (`unauthenticated`). */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not an administrator (`forbidden`). */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The store cannot be reached (`store_unavailable`). */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     list_users: {
         parameters: {
             query?: {

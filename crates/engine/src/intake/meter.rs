@@ -2,13 +2,18 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use atomik_ports::rate::Rate;
+
 /// How many requests a webhook may send at once and per second.
 pub const RATE_PER_SECOND: i64 = 10;
-/// How many refusals a webhook's log keeps at once; then one in a while, with the number of those between.
-const REFUSALS_AT_ONCE: i64 = 20;
-/// The time after which one more refusal is kept, in microseconds.
-const REFUSAL_INTERVAL_US: i64 = 3_000_000;
-const SECOND_US: i64 = 1_000_000;
+/// The refusals that a webhook's log keeps: some at once, then one in a while, with the number of those between.
+const REFUSALS: Rate = Rate { interval_us: 3_000_000, burst: 20 };
+pub(crate) const SECOND_US: i64 = 1_000_000;
+
+/// So many at once and per second, never more by rounding.
+pub(crate) const fn per_second(count: i64) -> Rate {
+    Rate { interval_us: (SECOND_US + count - 1) / count, burst: count }
+}
 
 /// A token bucket in the generic cell rate form: one number, the time at which the bucket would be full again.
 #[derive(Debug, Default, Clone, Copy)]
@@ -18,9 +23,9 @@ struct Bucket {
 
 impl Bucket {
     /// Takes a token, or says in how many microseconds there will be one.
-    fn take(&mut self, tick: i64, interval: i64, burst: i64) -> Result<(), i64> {
-        let next = self.full_at.max(tick) + interval;
-        let room = tick + interval * burst;
+    fn take(&mut self, tick: i64, rate: Rate) -> Result<(), i64> {
+        let next = self.full_at.max(tick) + rate.interval_us;
+        let room = tick + rate.interval_us * rate.burst;
         if next > room {
             return Err(next - room);
         }
@@ -43,20 +48,25 @@ struct Counters {
 }
 
 impl WebhookMeter {
-    /// Counts a request of the owner: 10 a second, 10 at once.
+    /// Counts a request of the owner. The rate may be another one each time: what was used up of one is used up of all.
     ///
     /// # Errors
-    /// In how many whole seconds the next one may come.
-    pub fn admit(&self, tick: i64) -> Result<(), u32> {
+    /// In how many microseconds the next one may come.
+    pub fn admit(&self, tick: i64, rate: Rate) -> Result<(), i64> {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = counters.accepted.take(tick, SECOND_US / RATE_PER_SECOND, RATE_PER_SECOND);
-        wait.map_err(|micros| u32::try_from(micros.div_euclid(SECOND_US) + 1).unwrap_or(u32::MAX))
+        counters.accepted.take(tick, rate)
+    }
+
+    /// Takes back what [`admit`](Self::admit) counted, where the request was refused after all.
+    pub fn give_back(&self, rate: Rate) {
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        counters.accepted.full_at -= rate.interval_us;
     }
 
     /// Whether a refusal is to be kept: how many were only counted since the last one, if so.
     pub fn keep_refusal(&self, tick: i64) -> Option<u32> {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        match counters.kept_refusals.take(tick, REFUSAL_INTERVAL_US, REFUSALS_AT_ONCE) {
+        match counters.kept_refusals.take(tick, REFUSALS) {
             Ok(()) => Some(std::mem::take(&mut counters.suppressed)),
             Err(_) => {
                 counters.suppressed = counters.suppressed.saturating_add(1);
@@ -80,11 +90,12 @@ mod tests {
     fn ten_at_once_then_ten_a_second() {
         let meter = WebhookMeter::default();
         let start = 5_000_000;
-        assert_eq!((0..11).filter(|_| meter.admit(start).is_ok()).count(), 10);
-        assert_eq!(meter.admit(start), Err(1));
-        assert!(meter.admit(start + 100_000).is_ok());
-        assert!(meter.admit(start + 100_000).is_err());
-        assert_eq!((0..20).filter(|_| meter.admit(start + 10_000_000).is_ok()).count(), 10);
+        let admit = |tick| meter.admit(tick, per_second(RATE_PER_SECOND));
+        assert_eq!((0..11).filter(|_| admit(start).is_ok()).count(), 10);
+        assert_eq!(admit(start), Err(100_000));
+        assert!(admit(start + 100_000).is_ok());
+        assert!(admit(start + 100_000).is_err());
+        assert_eq!((0..20).filter(|_| admit(start + 10_000_000).is_ok()).count(), 10);
     }
 
     #[test]
@@ -92,6 +103,6 @@ mod tests {
         let meter = WebhookMeter::default();
         let kept = (0..10_000).filter(|_| meter.keep_refusal(0).is_some()).count();
         assert_eq!(kept, 20);
-        assert_eq!(meter.keep_refusal(REFUSAL_INTERVAL_US), Some(9_980));
+        assert_eq!(meter.keep_refusal(REFUSALS.interval_us), Some(9_980));
     }
 }

@@ -2,6 +2,7 @@
 
 mod mask;
 pub mod meter;
+pub(crate) mod rate;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::registry::{Found, Registry};
 use crate::settings::EngineSettings;
 use crate::ticks::Ticks;
 use crate::work::Work;
+use rate::RateGate;
 
 /// How much of a refused body is kept.
 const REFUSED_PAYLOAD_BYTES: usize = 4 * 1_024;
@@ -90,6 +92,7 @@ pub struct Intake {
     committer: Committer,
     events: Arc<EventLog>,
     meters: Arc<Meters>,
+    rate: Arc<RateGate>,
     ticks: Ticks,
     settings: EngineSettings,
 }
@@ -115,6 +118,7 @@ impl Intake {
             committer: work.committer.clone(),
             events: Arc::clone(&work.events),
             meters: Arc::clone(&work.meters),
+            rate: Arc::clone(&work.rate),
             ticks: work.ticks,
             settings: work.settings.clone(),
         }
@@ -128,7 +132,7 @@ impl Intake {
             self.meters.delivery(Code::WebhookNotFound);
             return refuse(Refused::new(404, Code::WebhookNotFound, "Webhook not found"));
         };
-        match self.check(&found, &inbound) {
+        match self.check(&found, &inbound).await {
             Ok(alert) => self.store(&found, inbound, alert).await,
             Err(refused) => {
                 let in_body = Alert::secret_in(&inbound.body);
@@ -156,7 +160,20 @@ impl Intake {
     }
 
     /// The checks from token to payload, in their order: token, IP, secret, subscription, rate, payload.
-    fn check(&self, found: &Found, inbound: &Inbound) -> Result<Alert, Refused> {
+    async fn check(&self, found: &Found, inbound: &Inbound) -> Result<Alert, Refused> {
+        self.check_sender(found, inbound)?;
+        self.rate.admit(found.entry.webhook.id, &found.entry.meter).await.map_err(|retry_after_s| {
+            let detail = format!("Rate limit of {} requests per second exceeded", meter::RATE_PER_SECOND);
+            Refused { retry_after_s: Some(retry_after_s), ..Refused::new(429, Code::RateLimited, &detail) }
+        })?;
+        if let Some(malformed) = &inbound.malformed {
+            return Err(Refused::new(422, malformed.code, &malformed.detail));
+        }
+        Alert::parse(&inbound.body).map_err(|error| Refused::new(422, error.code(), &error.to_string()))
+    }
+
+    /// The checks of who sends it, and whether its owner may trade.
+    fn check_sender(&self, found: &Found, inbound: &Inbound) -> Result<(), Refused> {
         let webhook = &found.entry.webhook;
         if !webhook.active {
             return Err(Refused::new(404, Code::WebhookNotFound, "Webhook not found"));
@@ -178,14 +195,7 @@ impl Intake {
                 if found.owner.disabled { "Subscription inactive: the account is disabled" } else { &detail };
             return Err(Refused::new(403, Code::SubscriptionInactive, detail));
         }
-        found.entry.meter.admit(self.ticks.now()).map_err(|retry_after_s| {
-            let detail = format!("Rate limit of {} requests per second exceeded", meter::RATE_PER_SECOND);
-            Refused { retry_after_s: Some(retry_after_s), ..Refused::new(429, Code::RateLimited, &detail) }
-        })?;
-        if let Some(malformed) = &inbound.malformed {
-            return Err(Refused::new(422, malformed.code, &malformed.detail));
-        }
-        Alert::parse(&inbound.body).map_err(|error| Refused::new(422, error.code(), &error.to_string()))
+        Ok(())
     }
 
     /// Compares every secret given with those that are right; all must be. The body's secret counts where no other is
@@ -254,7 +264,7 @@ impl Intake {
                 self.seen(found, received_at, 422, Code::IdReused, None);
                 refuse(Refused::new(422, Code::IdReused, Code::IdReused.meaning()))
             }
-            Ok(Receipt::Recorded { .. }) | Err(NotStored::Store(_)) => {
+            Ok(Receipt::Recorded { .. } | Receipt::LeaseLost) | Err(NotStored::Store(_)) => {
                 self.seen(found, received_at, 503, Code::StoreUnavailable, None);
                 refuse(Refused::new(503, Code::StoreUnavailable, Code::StoreUnavailable.meaning()))
             }

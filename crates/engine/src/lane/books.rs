@@ -119,7 +119,10 @@ impl Lane {
         }
         self.ask_at = context.tick + ASK_PAUSE_US;
         if self.instrument.is_some() {
-            self.ask_books();
+            // What the last run left open is accounted for first: its fills are in what the venue holds.
+            if self.unanswered.is_empty() {
+                self.ask_books();
+            }
         } else if !self.asked_instrument {
             self.asked_instrument = true;
             self.effects.push(Effect::AskInstrument);

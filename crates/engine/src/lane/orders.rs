@@ -90,7 +90,9 @@ impl Lane {
         question: Question,
         answer: LookUp,
     ) {
-        self.unanswered.remove(&id);
+        if self.unanswered.remove(&id) && self.unanswered.is_empty() {
+            self.ask_at = context.tick;
+        }
         let Some(tracked) = self.tracked_or_closed(id) else { return };
         let is_shown = tracked.order.acknowledged_at.is_some();
         let mut asking = tracked.look_up.filter(|asking| asking.question == question);

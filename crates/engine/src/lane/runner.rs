@@ -1,6 +1,7 @@
 //! Performs what a lane decides, and feeds back what comes of it: record first, then act.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use atomik_domain::gate::{BooksState, Denial};
@@ -74,6 +75,9 @@ impl LaneRunner {
                 // The connection first: a lane that nobody can tell anything any more must still hear that it ends.
                 _ = connection.changed() => {
                     let now = connection.borrow_and_update().clone();
+                    if matches!(now, Connection::Lost) {
+                        return;
+                    }
                     self.connection_changed(now).await;
                     continue;
                 }
@@ -82,6 +86,9 @@ impl LaneRunner {
             };
             let Some(event) = event else { return };
             self.step(event).await;
+            if self.link.is_lost() {
+                return;
+            }
         }
     }
 
@@ -108,6 +115,7 @@ impl LaneRunner {
                 self.step(Event::Connected(broker.capabilities().clone())).await;
             }
             Connection::Unlinked => self.step(Event::Unlinked).await,
+            Connection::Lost => {} // looked at before every step
         }
     }
 
@@ -126,7 +134,11 @@ impl LaneRunner {
         let mut repeated = Vec::new();
         for effect in effects {
             match effect {
-                Effect::Record(changes) => repeated = self.record(changes).await,
+                Effect::Record(changes) => match self.record(changes).await {
+                    Some(existed) => repeated = existed,
+                    // Another node works on the account: nothing more is done here.
+                    None => return,
+                },
                 Effect::Submit(approved) if repeated.contains(&approved.request().client_order_id) => {
                     self.feed(Event::IntentRepeated(approved.request().client_order_id));
                 }
@@ -139,18 +151,28 @@ impl LaneRunner {
         }
     }
 
-    /// Records until it is recorded: nothing else may happen in this lane before. Returns the intents that existed.
-    async fn record(&self, changes: Box<Changes>) -> Vec<ClientOrderId> {
+    /// Records until it is recorded: nothing else may happen in this lane before. Returns the intents that existed; `None`
+    /// where another node works on the account by now.
+    async fn record(&self, mut changes: Box<Changes>) -> Option<Vec<ClientOrderId>> {
+        changes.lease = self.link.lease;
         let mut pause = Duration::from_millis(50);
         failpoint::hit("before_record");
         loop {
+            if self.link.is_lost() {
+                return None;
+            }
             match self.work.committer.record(changes.clone()).await {
+                Ok(Receipt::LeaseLost) => {
+                    tracing::warn!(account = %self.link.id, "nothing is recorded under a lease that was lost");
+                    self.link.lose();
+                    return None;
+                }
                 Ok(receipt) => {
                     failpoint::hit("after_record");
                     self.publish(*changes);
                     return match receipt {
-                        Receipt::Recorded { repeated_intents } => repeated_intents,
-                        _ => Vec::new(),
+                        Receipt::Recorded { repeated_intents } => Some(repeated_intents),
+                        _ => Some(Vec::new()),
                     };
                 }
                 Err(error) => {
@@ -181,16 +203,25 @@ impl LaneRunner {
             self.feed(Event::Submitted(id, sent_at, outcome));
             return;
         };
+        if !self.work.may_send() || !self.work.is_informed() {
+            let outcome = not_sent("This node could not reach the store in time.", Duration::from_secs(1));
+            self.feed(Event::Submitted(id, sent_at, outcome));
+            return;
+        }
         if !self.work.count_sent().await {
             let outcome = not_sent("Trading was frozen before the order left.", Duration::from_secs(1));
             self.feed(Event::Submitted(id, sent_at, outcome));
             return;
         }
+        let Some(sending) = self.link.begin_sending() else { return };
         self.link.route(id, self.answers.clone());
         failpoint::hit("before_submit");
+        let work = Arc::clone(&self.work);
         self.ask(async move {
-            let outcome = tokio::time::timeout(ANSWER_TIMEOUT, broker.submit(approved)).await;
+            let sent = while_leased(&work, broker.submit(approved));
+            let outcome = tokio::time::timeout(ANSWER_TIMEOUT, sent).await;
             failpoint::hit("after_submit");
+            drop(sending);
             let outcome = outcome.unwrap_or_else(|_| SubmitOutcome::Unknown { evidence: no_answer() });
             Event::Submitted(id, sent_at, outcome)
         });
@@ -294,6 +325,7 @@ impl LaneRunner {
             events.publish(position.user_id, now, EventBody::Position(Box::new(position)));
         }
         for outcome in changes.outcomes.iter().filter(|outcome| outcome.status.is_final()) {
+            self.work.ended(outcome.signal_id, outcome.strategy_id);
             if let Some(webhook_id) = self.work.registry.webhook_of(outcome.strategy_id) {
                 let body = EventBody::Signal { signal_id: outcome.signal_id, webhook_id };
                 events.publish(self.link.user_id, now, body);
@@ -321,6 +353,21 @@ impl LaneRunner {
             self.work.events.publish(self.link.user_id, self.work.clock.now(), body);
         }
     }
+}
+
+/// Sends only while this node's leases are good: looked at before every step, for the process may have stood still between
+/// any two.
+async fn while_leased(work: &Work, send: impl Future<Output = SubmitOutcome>) -> SubmitOutcome {
+    let mut send = std::pin::pin!(send);
+    std::future::poll_fn(|context| {
+        if work.may_send() {
+            return send.as_mut().poll(context);
+        }
+        let evidence =
+            "this node could not reach the store in time to be sure that no other works on the account";
+        Poll::Ready(SubmitOutcome::Unknown { evidence: evidence.to_owned() })
+    })
+    .await
 }
 
 fn no_answer() -> String {

@@ -19,7 +19,7 @@ use atomik_engine::engine::EngineParts;
 use atomik_engine::{Answer, Engine, EngineSettings, Inbound};
 use atomik_ports::directory::WebhookPatch;
 use atomik_ports::history::{Delivery, DeliveryFilter, History, SignalRecord, TradeFilter};
-use atomik_ports::{BrokerConnector, Clock, Directory, PageRequest, Store};
+use atomik_ports::{BrokerConnector, Clock, Directory, PageRequest, RateLimiter, Store};
 use atomik_storage::sqlite::SqliteStore;
 use atomik_testkit::builders::{self, START, Tenant};
 use secrecy::SecretString;
@@ -70,6 +70,19 @@ impl House {
 
     /// The same with other settings, and with a venue where there is one.
     pub async fn with(settings: EngineSettings, venue: Option<Arc<dyn BrokerConnector>>) -> Self {
+        Self::of(settings, venue, None).await
+    }
+
+    /// The same with a limiter that counts the rate of webhooks.
+    pub async fn limited(limiter: Arc<dyn RateLimiter>) -> Self {
+        Self::of(EngineSettings::default(), None, Some(limiter)).await
+    }
+
+    async fn of(
+        settings: EngineSettings,
+        venue: Option<Arc<dyn BrokerConnector>>,
+        rate_limiter: Option<Arc<dyn RateLimiter>>,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let inner = SqliteStore::open(dir.path(), START).await.unwrap();
         let store = Arc::new(FaultyStore::new(inner));
@@ -82,6 +95,8 @@ impl House {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             connectors,
             settings,
+            cluster: None,
+            rate_limiter,
         };
         let engine = Engine::start(parts).await.unwrap();
         let house = Self { engine, store, clock, tenant, _dir: dir };

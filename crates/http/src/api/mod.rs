@@ -18,6 +18,7 @@ pub mod flatten;
 pub mod format;
 pub mod halts;
 pub mod instruments;
+pub mod nodes;
 pub mod orders;
 pub mod overview;
 pub mod plan;
@@ -39,6 +40,7 @@ fn resources() -> OpenApiRouter<AppState> {
         .merge(crate::auth::routes())
         .merge(crate::events::routes())
         .merge(admin::routes())
+        .merge(nodes::routes())
         .merge(broker_accounts::routes())
         .merge(brokers::routes())
         .merge(codes::routes())

@@ -19,6 +19,7 @@ use crate::api::trade_filter::{read, read_time};
 use crate::auth::CurrentUser;
 use crate::error::{ApiResult, FieldErrors};
 use crate::extract::ApiQuery;
+use crate::pages::redis_word;
 
 use attention::AttentionView;
 
@@ -153,6 +154,9 @@ struct SystemView {
     /// Whether the store can be written: `ok` or `unavailable`.
     #[schema(value_type = String, example = "ok")]
     store: &'static str,
+    /// Where there is a Redis, whether it can be reached: `ok` or `away`. The program does its job without it.
+    #[schema(value_type = Option<String>, example = "ok")]
+    redis: Option<&'static str>,
     /// Whether every account's first comparison of books after the start has ended.
     books_reconciled: bool,
     /// Its version.
@@ -205,6 +209,7 @@ async fn get_overview(
         system: SystemView {
             ready: readiness.is_ready(),
             store: if readiness.store.is_ok() { "ok" } else { "unavailable" },
+            redis: redis_word(&readiness),
             books_reconciled: readiness.books_reconciled,
             version: env!("CARGO_PKG_VERSION"),
         },

@@ -14,7 +14,7 @@ use atomik_domain::{BrokerId, UnixMicros};
 use atomik_engine::{Engine, EngineParts, EngineSettings};
 use atomik_http::{AppState, HttpSettings, PasswordCost};
 use atomik_ports::directory::Registration;
-use atomik_ports::{BrokerConnector, Clock, Store, SystemClock};
+use atomik_ports::{BrokerConnector, Clock, RateLimiter, Store, SystemClock};
 use atomik_storage::seal::Seal;
 use atomik_storage::sqlite::SqliteStore;
 use axum::Router;
@@ -70,7 +70,20 @@ impl TestApp {
 
     /// With other brokers beside the paper one.
     pub async fn start_at(
+        connectors: BTreeMap<BrokerId, Arc<dyn BrokerConnector>>,
+        change: impl FnOnce(&mut HttpSettings),
+    ) -> Self {
+        Self::start_of(connectors, None, change).await
+    }
+
+    /// With a limiter that counts the rate of webhooks.
+    pub async fn start_limited(limiter: Arc<dyn RateLimiter>) -> Self {
+        Self::start_of(BTreeMap::new(), Some(limiter), |_| {}).await
+    }
+
+    async fn start_of(
         mut connectors: BTreeMap<BrokerId, Arc<dyn BrokerConnector>>,
+        rate_limiter: Option<Arc<dyn RateLimiter>>,
         change: impl FnOnce(&mut HttpSettings),
     ) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
@@ -86,6 +99,8 @@ impl TestApp {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             connectors,
             settings: EngineSettings::default(),
+            cluster: None,
+            rate_limiter,
         })
         .await
         .unwrap();

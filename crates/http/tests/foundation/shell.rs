@@ -1,8 +1,13 @@
 //! What every answer has in common, and the routes beside the API.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_trait::async_trait;
+use atomik_domain::WebhookId;
+use atomik_ports::RateLimiter;
 use atomik_ports::directory::Registration;
+use atomik_ports::rate::{LimiterAway, Rate, Token};
 use atomik_testkit::builders;
 use axum::body::Body;
 use axum::http::Method;
@@ -154,6 +159,36 @@ async fn health_and_readiness_are_told_apart() {
     let reply = client.get("/readyz").await.expect(503);
     assert_eq!((&reply.body["ready"], &reply.body["stopping"]), (&json!(false), &json!(true)));
     client.get("/healthz").await.expect(200);
+}
+
+/// Lets everything pass, or is away.
+struct Limiter(AtomicBool);
+
+#[async_trait]
+impl RateLimiter for Limiter {
+    async fn take(&self, _: WebhookId, _: Rate) -> Result<Token, LimiterAway> {
+        self.state().map(|()| Token::Taken)
+    }
+
+    fn state(&self) -> Result<(), LimiterAway> {
+        match self.0.load(Ordering::SeqCst) {
+            true => Err(LimiterAway("a test".to_owned())),
+            false => Ok(()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_needed_is_shown_and_does_not_make_it_unready() {
+    let limiter = Arc::new(Limiter(AtomicBool::new(false)));
+    let app = TestApp::start_limited(Arc::clone(&limiter) as Arc<dyn RateLimiter>).await;
+    let client = app.browser("a@example.com").await;
+    assert_eq!(client.get_until_ready().await["redis"], "ok");
+    limiter.0.store(true, Ordering::SeqCst);
+    let ready = client.get("/readyz").await.expect(200).body;
+    assert_eq!((&ready["ready"], &ready["redis"]), (&json!(true), &json!("away")));
+    let system = client.get("/api/v1/overview").await.expect(200).body["system"].clone();
+    assert_eq!((&system["ready"], &system["redis"]), (&json!(true), &json!("away")));
 }
 
 impl crate::common::Client {

@@ -1,16 +1,17 @@
 //! The keys that there are, and what each expects: for errors that help.
 
 /// Every key, and what is expected of its value.
-pub const KEYS: [(&str, &str); 21] = [
+pub const KEYS: [(&str, &str); 22] = [
     ("server.listen", "an address and a port such as 127.0.0.1:8080"),
     ("server.public_url", "http:// or https:// with a host and no path, such as https://atomik.example.com"),
+    ("server.node_url", "http:// or https:// with a host and no path, such as http://10.0.0.7:8080"),
     ("server.trusted_proxies", "IP addresses or CIDR ranges, as a list or separated by commas"),
     ("server.metrics_listen", "an address and a port such as 127.0.0.1:9090"),
     ("server.max_connections", "a whole number from 1 on"),
     ("store.data_dir", "a directory"),
     ("store.max_size", "a number with KiB, MiB or GiB, such as 10 GiB, or 0"),
     ("store.postgres_url", "postgres://user:password@host:port/database"),
-    ("store.redis_url", "nothing: Redis is not in this version"),
+    ("store.redis_url", "redis://:password@host:port, or rediss:// for an encrypted connection"),
     ("auth.registration", "first_user, open or closed"),
     ("secrets.master_key", "64 hex digits"),
     ("secrets.master_key_file", "a file with 64 hex digits"),

@@ -263,12 +263,23 @@ mod tests {
         assert!(number.contains("64 hex digits") && !number.contains("123456789"), "{number}");
         let url = problem(None, &[("ATOMIK_STORE__POSTGRES_URL", "mysql://user:hunter2@db")]);
         assert!(url.contains("postgres://user:password@host") && !url.contains("hunter2"), "{url}");
-        let url = problem(None, &[("ATOMIK_STORE__REDIS_URL", "redis://user:hunter2@cache")]);
-        assert!(url.contains("store.redis_url") && !url.contains("hunter2"), "{url}");
-        let url = [("ATOMIK_STORE__POSTGRES_URL", "postgres://trader:hunter2@db.example:5433/books")];
-        let config = with(None, &url, &Flags::default()).unwrap();
+        let url = problem(None, &[("ATOMIK_STORE__REDIS_URL", "http://user:hunter2@cache")]);
+        assert!(url.contains("redis://:password@host:port") && !url.contains("hunter2"), "{url}");
+        let urls = [
+            ("ATOMIK_STORE__POSTGRES_URL", "postgres://trader:hunter2@db.example:5433/books"),
+            ("ATOMIK_STORE__REDIS_URL", "rediss://:hunter2@cache.example:6380/2"),
+        ];
+        let config = with(None, &urls, &Flags::default()).unwrap();
         let shown = format!("{config:?} {:?}", config.summary());
         assert!(shown.contains("books at db.example:5433") && !shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("cache.example:6380/2"), "{shown}");
+    }
+
+    #[test]
+    fn redis_alone_is_refused() {
+        let alone = problem(None, &[("ATOMIK_STORE__REDIS_URL", "redis://:hunter2@cache")]);
+        assert!(alone.starts_with("store.redis_url: Redis serves cluster mode"), "{alone}");
+        assert!(!alone.contains("hunter2"), "{alone}");
     }
 
     #[test]

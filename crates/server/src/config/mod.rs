@@ -15,7 +15,7 @@ use atomik_ports::directory::Registration;
 use serde::Deserialize;
 
 pub use layers::{Flags, load};
-pub use values::{DatabaseUrl, HexKey, LogFormat, LogLevel, Proxies, PublicUrl, Size, Unread};
+pub use values::{DatabaseUrl, HexKey, LogFormat, LogLevel, Proxies, PublicUrl, RedisUrl, Size};
 
 /// The commented default file.
 pub const DEFAULT_FILE: &str = include_str!("../default.toml");
@@ -53,6 +53,9 @@ pub struct Server {
     /// How the server is reached from outside; worked out from the listener where it is not set.
     #[serde(default, deserialize_with = "read::optional")]
     pub public_url: Option<PublicUrl>,
+    /// How other nodes reach this one; worked out from the listener where it is not set.
+    #[serde(default, deserialize_with = "read::optional")]
+    pub node_url: Option<PublicUrl>,
     /// Whose `X-Forwarded-For` is believed.
     #[serde(deserialize_with = "read::parsed")]
     pub trusted_proxies: Proxies,
@@ -74,12 +77,12 @@ pub struct Store {
     /// How large the database may grow.
     #[serde(deserialize_with = "read::parsed")]
     pub max_size: Size,
-    /// The PostgreSQL database that everything but the paper broker's accounts is kept in.
+    /// The PostgreSQL database that everything but the master key is kept in.
     #[serde(default, deserialize_with = "read::optional")]
     pub postgres_url: Option<DatabaseUrl>,
     /// Cluster mode's Redis.
     #[serde(default, deserialize_with = "read::optional")]
-    pub redis_url: Option<Unread>,
+    pub redis_url: Option<RedisUrl>,
 }
 
 /// Signing in.
@@ -181,7 +184,7 @@ impl Config {
             (None, None) => "in the data directory".to_owned(),
         };
         let database = match &self.store.postgres_url {
-            Some(url) => format!("PostgreSQL, {}", crate::store::place(url)),
+            Some(url) => format!("PostgreSQL, {}", url.place()),
             None => self.store.max_size.to_string(),
         };
         vec![
@@ -191,6 +194,7 @@ impl Config {
             ("metrics", self.server.metrics_listen.unwrap_or(self.server.listen).to_string()),
             ("data directory", self.store.data_dir.display().to_string()),
             ("database", database),
+            ("Redis", self.store.redis_url.as_ref().map_or("none", RedisUrl::place).to_owned()),
             ("registration", self.auth.registration.to_string()),
             ("master key", master_key),
             (
@@ -204,9 +208,11 @@ impl Config {
     /// What is wrong although every value by itself is right.
     fn contradictions(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        if self.store.redis_url.is_some() {
+        if self.store.redis_url.is_some() && self.store.postgres_url.is_none() {
             problems.push(
-                "store.redis_url: cluster mode with Redis is not in this version; remove the key".to_owned(),
+                "store.redis_url: Redis serves cluster mode, which needs a PostgreSQL database; set \
+                 store.postgres_url too, or remove the key"
+                    .to_owned(),
             );
         }
         if self.secrets.master_key.is_some() && self.secrets.master_key_file.is_some() {

@@ -92,39 +92,52 @@ impl fmt::Display for Size {
     }
 }
 
-/// A value that is recognized in order to refuse it, and never kept: it may hold a password.
-#[derive(Clone, Copy, Debug)]
-pub struct Unread;
+/// A URL that holds a password, with what may be shown of it.
+macro_rules! secret_url {
+    ($(#[$doc:meta])* $name:ident, $place_of:path) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            url: SecretString,
+            place: String,
+        }
 
-impl FromStr for Unread {
-    type Err = std::convert::Infallible;
+        impl $name {
+            /// The URL, to connect with.
+            #[must_use]
+            pub fn secret(&self) -> &SecretString {
+                &self.url
+            }
 
-    fn from_str(_: &str) -> Result<Self, Self::Err> {
-        Ok(Self)
-    }
+            /// Where that is, without user and password.
+            #[must_use]
+            pub fn place(&self) -> &str {
+                &self.place
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                let url = SecretString::from(text);
+                let place = $place_of(&url)?;
+                Ok(Self { url, place })
+            }
+        }
+    };
 }
 
-/// The URL of a PostgreSQL database, which holds a password.
-#[derive(Clone, Debug)]
-pub struct DatabaseUrl(SecretString);
-
-impl DatabaseUrl {
-    /// The URL, to open the database with.
-    #[must_use]
-    pub fn secret(&self) -> &SecretString {
-        &self.0
-    }
-}
-
-impl FromStr for DatabaseUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let url = SecretString::from(text);
-        atomik_storage::postgres::place_of(&url)?;
-        Ok(Self(url))
-    }
-}
+secret_url!(
+    /// The URL of a PostgreSQL database.
+    DatabaseUrl,
+    atomik_storage::postgres::place_of
+);
+secret_url!(
+    /// The URL of a Redis.
+    RedisUrl,
+    atomik_storage::redis::place_of
+);
 
 /// 32 secret bytes, written as 64 hex digits.
 #[derive(Clone, Debug)]

@@ -180,6 +180,10 @@ pub fn readiness(server: &Server, status: u16) -> String {
 /// open, profits with the cash of the first account. Gives the signals, newest first.
 pub fn settled_and_equal(server: &Server, key: &str) -> Vec<Value> {
     readiness(server, 200);
+    // In a cluster, the accounts of a node that was killed are taken over a few seconds later.
+    let connected =
+        |account: &Value| ["ready", "books_differ"].contains(&account["status"]["state"].as_str().unwrap());
+    server.wait_for("/api/v1/broker-accounts/1", key, connected);
     let is_final = |signal: &Value| !["pending", "unknown"].contains(&signal["status"].as_str().unwrap());
     let deadline = Instant::now() + PATIENCE;
     let signals = loop {

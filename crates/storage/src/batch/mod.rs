@@ -7,6 +7,7 @@ mod repeats;
 use std::collections::HashSet;
 
 use atomik_domain::{ClientOrderId, Code, Outcome, OutcomeStatus, SignalId, UnixMicros};
+use atomik_ports::cluster::Lease;
 use atomik_ports::journal::{Entry, NewSignal, Receipt, Refusal, RepeatKeys, SignalSource};
 
 use crate::rows::notes_text;
@@ -20,6 +21,8 @@ pub(crate) trait Judge {
     fn next_id(&mut self) -> i64;
     /// Judges a signal that would be stored under `id`, and remembers it where it is new.
     fn judge(&mut self, signal: &NewSignal, id: SignalId) -> Verdict;
+    /// Whether changes that were made under a lease may be recorded.
+    fn holds(&self, lease: Lease) -> bool;
 }
 
 /// Everything a call writes, in rows.
@@ -76,6 +79,9 @@ impl Judged {
                     batch.take_signal(judge, id, signal, at)
                 }
                 Entry::Refusal(refusal) => batch.take_refusal(judge.next_id(), refusal, at),
+                Entry::Changes(changes) if changes.lease.is_some_and(|lease| !judge.holds(lease)) => {
+                    Receipt::LeaseLost
+                }
                 Entry::Changes(changes) => {
                     intents_at.push((receipts.len(), batch.changes.take(changes)));
                     Receipt::Recorded { repeated_intents: Vec::new() }

@@ -9,9 +9,14 @@ const TABLE: &str = "_sqlx_migrations";
 
 /// All migrations, in their order.
 pub(super) fn migrator() -> Migrator {
-    let steps = [(1, "store", include_str!("migrations/0001_store.sql"))];
-    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
-        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    // The last of each says whether it runs outside a transaction, as what is built beside writers must.
+    let steps = [
+        (1, "store", include_str!("migrations/0001_store.sql"), false),
+        (2, "cluster", include_str!("migrations/0002_cluster.sql"), false),
+        (3, "waiting", include_str!("migrations/0003_waiting.sql"), true),
+    ];
+    let migration = |(version, name, sql, no_transaction): (i64, &'static str, &'static str, bool)| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), no_transaction)
     };
     let mut migrator = Migrator::with_migrations(steps.map(migration).into());
     // Whoever opens holds a lock of ours.

@@ -1,20 +1,24 @@
 //! Opening: the server and its settings, the locks, the schema.
 
 use atomik_domain::UnixMicros;
+use atomik_ports::cluster::GENERATION;
 use secrecy::SecretString;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Row};
 use uuid::Uuid;
 
+use super::cluster::Heart;
 use super::connect::Connector;
-use super::faults::{code, sentence};
-use super::recorder::{Recorder, SERVER_LOCK, TRIES, TRY_AGAIN, note_server, try_lock};
+use super::faults::sentence;
+use super::recorder::{Recorder, SERVER_LOCK, TRIES, TRY_AGAIN, try_lock};
 use super::work::Slots;
 use super::{Access, OpenOptions, PostgresStore, migrate, partitions};
 
 /// Held by a session that opens the store, so that none meets a schema that another is just making.
 const OPENING_LOCK: i64 = 280_587_225_859;
+/// How often it is asked for: half a minute in all.
+const OPENING_TRIES: u32 = 300;
 /// The oldest PostgreSQL that will do, as it writes its version: 14.
 const OLDEST_SERVER: i64 = 140_000;
 
@@ -29,10 +33,8 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Another server has it.
-    #[error(
-        "the database {place} is in use: another atomik serves it. Stop that one first, or give this one a database of its own"
-    )]
+    /// Servers use it, or somebody who lets no server use it.
+    #[error("the database {place} is in use: an atomik serves it, or works on it alone. Stop that one first")]
     InUse {
         /// The database.
         place: String,
@@ -55,6 +57,21 @@ pub enum OpenError {
     OlderServer {
         /// The database.
         place: String,
+    },
+    /// A node of a version that is too far from this one's uses it.
+    #[error(
+        "node {name} serves the database {place} with atomik {version}, which cannot work beside this version ({ours}): nodes \
+         work together with the version before theirs and the one after. Replace that node first, one version at a time"
+    )]
+    FarVersion {
+        /// The database.
+        place: String,
+        /// The node.
+        name: String,
+        /// Its program's version.
+        version: String,
+        /// This program's version.
+        ours: &'static str,
     },
     /// The server's settings do not let it keep what it acknowledges, or what we write.
     #[error("the database {place} will not do: {reason}")]
@@ -86,14 +103,14 @@ pub(super) async fn open(
     let mut connection = connector.connect().await.map_err(failed)?;
     check_server(&mut connection, &place).await?;
     // Only one process opens at a time.
-    lock_opening(&mut connection).await.map_err(failed)?;
+    lock_opening(&mut connection, &place).await?;
     let alone = take_server_lock(&mut connection, options.access, &place).await?;
-    prepare_schema(&mut connection, &place, alone).await?;
+    check_nodes(&mut connection, options.access, &place).await?;
+    prepare_schema(&mut connection, &place, alone || options.access == Access::Together).await?;
     let installation = installation(&mut connection, at).await.map_err(failed)?;
     match options.access {
-        Access::Exclusive => note_server(&mut connection, store).await.map_err(failed)?,
         Access::Together if alone => share_server_lock(&mut connection).await.map_err(failed)?,
-        Access::Together | Access::Shared => {}
+        Access::Exclusive | Access::Together | Access::Shared => {}
     }
     let recorder = if options.access == Access::Shared {
         if alone {
@@ -111,6 +128,7 @@ pub(super) async fn open(
         connector,
         recorder: Recorder::new(recorder),
         slots: Slots::default(),
+        heart: Heart::default(),
         options,
         installation,
         seal: None,
@@ -160,8 +178,19 @@ async fn check_server(connection: &mut PgConnection, place: &str) -> Result<(), 
     Err(OpenError::Unfit { place: place.to_owned(), reason })
 }
 
-async fn lock_opening(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT pg_advisory_lock($1)").bind(OPENING_LOCK).execute(connection).await.map(drop)
+/// Asks for the lock again and again: a session that waits for it in the database would have a snapshot, and an index that is
+/// built beside writers waits for all of those.
+async fn lock_opening(connection: &mut PgConnection, place: &str) -> Result<(), OpenError> {
+    for _ in 0..OPENING_TRIES {
+        if try_lock(connection, OPENING_LOCK).await.map_err(|error| failed(place, &error))? {
+            return Ok(());
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
+    Err(OpenError::Failed {
+        place: place.to_owned(),
+        reason: "another atomik is still opening it".to_owned(),
+    })
 }
 
 /// Whether nobody else uses the database, and this session has the server's lock.
@@ -203,8 +232,38 @@ async fn unlock(connection: &mut PgConnection, lock: i64) -> Result<(), sqlx::Er
     sqlx::query("SELECT pg_advisory_unlock($1)").bind(lock).execute(connection).await.map(drop)
 }
 
-/// Brings the schema up to date; where a server uses it (`!alone`), makes sure that it is.
-async fn prepare_schema(connection: &mut PgConnection, place: &str, alone: bool) -> Result<(), OpenError> {
+/// Makes sure that all nodes that live can work beside one of this version.
+async fn check_nodes(connection: &mut PgConnection, access: Access, place: &str) -> Result<(), OpenError> {
+    if access != Access::Together {
+        return Ok(());
+    }
+    let failed = |error: sqlx::Error| failed(place, &error);
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('nodes') IS NOT NULL")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    if !there {
+        return Ok(());
+    }
+    let far = "SELECT name, version FROM nodes WHERE alive_until > clock_timestamp() AND abs(generation - $1) > 1 LIMIT 1";
+    let far: Option<(String, String)> =
+        sqlx::query_as(far).bind(GENERATION).fetch_optional(connection).await.map_err(failed)?;
+    match far {
+        None => Ok(()),
+        Some((name, version)) => {
+            let ours = env!("CARGO_PKG_VERSION");
+            Err(OpenError::FarVersion { place: place.to_owned(), name, version, ours })
+        }
+    }
+}
+
+/// Brings the schema up to date where that is this one's to do: alone, or beside nodes that go on working with what is added.
+/// Elsewhere makes sure that it is.
+async fn prepare_schema(
+    connection: &mut PgConnection,
+    place: &str,
+    may_migrate: bool,
+) -> Result<(), OpenError> {
     let known = migrate::newest_known();
     let found = migrate::newest_applied(connection).await.map_err(|error| failed_migration(place, error))?;
     if found > known {
@@ -213,7 +272,7 @@ async fn prepare_schema(connection: &mut PgConnection, place: &str, alone: bool)
     if found == known {
         return Ok(());
     }
-    if !alone {
+    if !may_migrate {
         return Err(OpenError::OlderServer { place: place.to_owned() });
     }
     migrate::migrate(connection).await.map_err(|error| failed_migration(place, error))
@@ -237,10 +296,7 @@ async fn installation(connection: &mut PgConnection, at: UnixMicros) -> Result<U
 }
 
 fn failed(place: &str, error: &sqlx::Error) -> OpenError {
-    let reason = match code(error).as_deref() {
-        Some("55P03") => "another atomik is still opening it".to_owned(),
-        _ => sentence(error).into_owned(),
-    };
+    let reason = sentence(error).into_owned();
     OpenError::Failed { place: place.to_owned(), reason }
 }
 

@@ -19,12 +19,42 @@ use crate::rows::{
 };
 
 /// Orders that are not final, and every order of an outcome that is not: an ended leg tells what its job has done.
-macro_rules! unfinished {
-    () => {
-        "id IN (SELECT id FROM orders WHERE status IN ('pending', 'working', 'partially_filled', 'unknown')) \
-         OR (signal_id, strategy_id) IN (SELECT signal_id, strategy_id FROM outcomes \
-         WHERE status IN ('pending', 'unknown'))"
-    };
+const UNFINISHED: &str = "(id IN (SELECT id FROM orders WHERE status IN ('pending', 'working', 'partially_filled', \
+     'unknown')) OR (signal_id, strategy_id) IN (SELECT signal_id, strategy_id FROM outcomes \
+     WHERE status IN ('pending', 'unknown')))";
+
+/// What is not finished: of some strategies, or of all.
+pub(super) async fn read_unfinished(
+    store: &PostgresStore,
+    strategies: Option<&[i64]>,
+) -> Result<UnfinishedWork, StoreError> {
+    let mut read = store.read().await?;
+    let only = if strategies.is_some() { "strategy_id = ANY ($1)" } else { "TRUE" };
+    let outcomes = format!(
+        "SELECT {SIGNAL}, {OUTCOME} FROM outcomes u JOIN signals s ON s.id = u.signal_id \
+         WHERE u.status IN ('pending', 'unknown') AND {only} ORDER BY u.signal_id, u.strategy_id"
+    );
+    let orders = format!("SELECT {} FROM orders WHERE {UNFINISHED} AND {only} ORDER BY id", order_columns!());
+    let fills = format!(
+        "SELECT {FILL} FROM fills f WHERE (f.signal_id, f.client_order_id) IN \
+         (SELECT signal_id, client_order_id FROM orders WHERE {UNFINISHED} AND {only}) ORDER BY f.id"
+    );
+    let positions = format!("SELECT {} FROM positions WHERE {only} ORDER BY id", position_columns!());
+    let mut rows = Vec::with_capacity(4);
+    for sql in [outcomes, orders, fills, positions] {
+        let query = sqlx::query(AssertSqlSafe(sql));
+        let query = match strategies {
+            Some(strategies) => query.bind(strategies),
+            None => query,
+        };
+        rows.push(query.fetch_all(&mut *read).await.map_err(fault)?);
+    }
+    Ok(UnfinishedWork {
+        outcomes: read_all(&rows[0], |columns| Ok((read_signal(columns)?, read_outcome(columns)?)))?,
+        orders: read_all(&rows[1], read_order)?,
+        fills: read_all(&rows[2], read_fill)?,
+        positions: read_all(&rows[3], read_position)?,
+    })
 }
 
 #[async_trait]
@@ -34,38 +64,7 @@ impl Operations for PostgresStore {
     }
 
     async fn unfinished_work(&self) -> Result<UnfinishedWork, StoreError> {
-        let mut read = self.read().await?;
-        let outcomes = format!(
-            "SELECT {SIGNAL}, {OUTCOME} FROM outcomes u JOIN signals s ON s.id = u.signal_id \
-             WHERE u.status IN ('pending', 'unknown') ORDER BY u.signal_id, u.strategy_id"
-        );
-        let outcomes = sqlx::query(AssertSqlSafe(outcomes)).fetch_all(&mut *read).await.map_err(fault)?;
-        let orders = sqlx::query(concat!(
-            "SELECT ",
-            order_columns!(),
-            " FROM orders WHERE ",
-            unfinished!(),
-            " ORDER BY id"
-        ))
-        .fetch_all(&mut *read)
-        .await
-        .map_err(fault)?;
-        let fills = format!(
-            "SELECT {FILL} FROM fills f WHERE (f.signal_id, f.client_order_id) IN \
-             (SELECT signal_id, client_order_id FROM orders WHERE {}) ORDER BY f.id",
-            unfinished!()
-        );
-        let fills = sqlx::query(AssertSqlSafe(fills)).fetch_all(&mut *read).await.map_err(fault)?;
-        let positions = sqlx::query(concat!("SELECT ", position_columns!(), " FROM positions ORDER BY id"))
-            .fetch_all(&mut *read)
-            .await
-            .map_err(fault)?;
-        Ok(UnfinishedWork {
-            outcomes: read_all(&outcomes, |columns| Ok((read_signal(columns)?, read_outcome(columns)?)))?,
-            orders: read_all(&orders, read_order)?,
-            fills: read_all(&fills, read_fill)?,
-            positions: read_all(&positions, read_position)?,
-        })
+        read_unfinished(self, None).await
     }
 
     async fn positions_of(&self, strategy_id: StrategyId) -> Result<Vec<PositionRecord>, StoreError> {

@@ -161,5 +161,8 @@ pub(super) async fn changes(store: &PostgresStore) -> Result<u64, StoreError> {
 pub(super) async fn writers(store: &PostgresStore) -> Result<(), StoreError> {
     let old = "DELETE FROM commits WHERE (store, slot) IN (SELECT store, slot FROM commits \
          WHERE touched_at < clock_timestamp() - interval '30 days' LIMIT STEP FOR UPDATE SKIP LOCKED)";
-    remove_in_steps(store, old, &[]).await.map(drop)
+    remove_in_steps(store, old, &[]).await?;
+    let dead = "DELETE FROM nodes WHERE id IN (SELECT id FROM nodes n WHERE n.alive_until < clock_timestamp() \
+         - interval '1 day' AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.node = n.id) LIMIT STEP)";
+    remove_in_steps(store, dead, &[]).await.map(drop)
 }

@@ -73,10 +73,11 @@ function Count({ label, value, search }: { label: string; value: number; search:
 
 export function SystemLine({ system }: { system: Schemas['OverviewSystem'] }) {
   const state = system.ready ? 'Ready' : 'Not ready';
+  const redis = system.redis ? ` · Redis ${system.redis}` : '';
   const books = system.books_reconciled ? 'books reconciled' : 'books are being compared: entries wait on the accounts whose books are not';
   return (
     <Text c="dimmed" size="sm">
-      <span className={system.ready ? 'profit' : 'loss'}>{state}</span> · {books} · store {system.store} · Atomik {system.version}
+      <span className={system.ready ? 'profit' : 'loss'}>{state}</span> · {books} · store {system.store}{redis} · Atomik {system.version}
     </Text>
   );
 }

@@ -1,6 +1,6 @@
 //! The hot path: hundreds of entries, one transaction, four round trips.
 //!
-//! 1. Begins, draws the ids and reads the clock.
+//! 1. Begins, draws the ids, reads the clock, and locks the leases under which lanes have made changes.
 //! 2. Takes the repeat keys: see `repeats.rs`. Left out where no entry has one.
 //! 3. Writes all rows of all tables, in one statement.
 //! 4. Commits.
@@ -8,11 +8,12 @@
 mod changes;
 mod repeats;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use async_trait::async_trait;
-use atomik_domain::{ClientOrderId, SignalId, UnixMicros};
+use atomik_domain::{BrokerAccountId, ClientOrderId, SignalId, UnixMicros};
 use atomik_ports::StoreError;
+use atomik_ports::cluster::Lease;
 use atomik_ports::journal::{Entry, Journal, NewSignal, Receipt};
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
@@ -137,13 +138,13 @@ async fn write(
     entries: &[Entry],
     at: UnixMicros,
 ) -> Result<Written, Failure> {
-    let (now, ids) = begin(connection, entries).await?;
+    let Begun { now, ids, held } = begin(connection, connector.store, entries).await?;
     let measured = match clock {
         WindowClock::Database => now,
         WindowClock::Caller => at,
     };
     let keys = Keys::take(connection, entries, &ids, measured).await?;
-    let mut bench = Bench { ids: ids.into_iter(), keys };
+    let mut bench = Bench { ids: ids.into_iter(), keys, held };
     let (judged, batch) = Judged::of(&mut bench, entries, at);
     let mut statement = Statement::default();
     statement
@@ -185,25 +186,63 @@ async fn write(
     Ok(Written { judged, existed, token })
 }
 
-/// Begins the transaction, reads the database's clock, and draws an id for each entry that needs one.
-async fn begin(connection: &mut PgConnection, entries: &[Entry]) -> Result<(UnixMicros, Vec<i64>), Failure> {
+/// What a transaction begins with.
+struct Begun {
+    now: UnixMicros,
+    ids: Vec<i64>,
+    held: HashSet<Lease>,
+}
+
+/// Begins the transaction, reads the database's clock, draws an id for each entry that needs one, and locks the leases under
+/// which changes were made: nobody takes one over before the transaction is through.
+async fn begin(connection: &mut PgConnection, store: i64, entries: &[Entry]) -> Result<Begun, Failure> {
     let count = entries.iter().filter(|entry| !matches!(entry, Entry::Changes(_))).count();
     let sql = format!(
         "BEGIN; SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint; \
-         SELECT nextval('delivery_ids') FROM generate_series(1, {count})"
+         SELECT nextval('delivery_ids') FROM generate_series(1, {count}){}",
+        lock_leases(store, entries)
     );
     let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await?;
-    let mut numbers = rows.iter().map(|row| Columns::of(row).get::<i64>());
-    let now = numbers
-        .next()
-        .unwrap_or_else(|| Err(StoreError::Corrupt("the database tells no time".to_owned())))?;
-    Ok((UnixMicros(now), numbers.collect::<Result<_, _>>()?))
+    let mut rows = rows.iter();
+    let mut number = || rows.next().map(|row| Columns::of(row).get::<i64>()).transpose();
+    let now = number()?.ok_or_else(|| StoreError::Corrupt("the database tells no time".to_owned()))?;
+    let ids = (0..count).map_while(|_| number().transpose()).collect::<Result<_, _>>()?;
+    let lease = |row| {
+        let mut columns = Columns::of(row);
+        Ok(Lease { broker_account_id: BrokerAccountId(columns.get()?), epoch: columns.get()? })
+    };
+    let held = rows.map(lease).collect::<Result<_, StoreError>>()?;
+    Ok(Begun { now: UnixMicros(now), ids, held })
+}
+
+/// Locks the leases of a call's changes that this node still holds, in their order, and gives them.
+fn lock_leases(store: i64, entries: &[Entry]) -> String {
+    let leases: BTreeSet<_> = entries.iter().filter_map(lease_of).collect();
+    if leases.is_empty() {
+        return String::new();
+    }
+    let pairs: Vec<_> =
+        leases.iter().map(|lease| format!("({}, {})", lease.broker_account_id.0, lease.epoch)).collect();
+    format!(
+        "; SELECT broker_account_id, epoch FROM leases WHERE node = {store} AND (broker_account_id, epoch) IN ({}) \
+         ORDER BY broker_account_id FOR SHARE",
+        pairs.join(", ")
+    )
+}
+
+fn lease_of(entry: &Entry) -> Option<Lease> {
+    match entry {
+        Entry::Changes(changes) => changes.lease,
+        Entry::Signal(_) | Entry::Refusal(_) => None,
+    }
 }
 
 /// Gives the entries their ids and judges them.
 struct Bench {
     ids: std::vec::IntoIter<i64>,
     keys: Keys,
+    /// The leases that changes may be recorded under.
+    held: HashSet<Lease>,
 }
 
 impl Judge for Bench {
@@ -213,5 +252,9 @@ impl Judge for Bench {
 
     fn judge(&mut self, signal: &NewSignal, id: SignalId) -> Verdict {
         self.keys.judge(signal, id)
+    }
+
+    fn holds(&self, lease: Lease) -> bool {
+        self.held.contains(&lease)
     }
 }

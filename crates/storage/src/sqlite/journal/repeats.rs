@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use atomik_domain::{SignalId, UnixMicros};
 use atomik_ports::StoreError;
+use atomik_ports::cluster::Lease;
 use atomik_ports::journal::{Entry, NewSignal};
 
 use super::recent::{MEMORY_US, Recent};
@@ -80,6 +81,10 @@ impl Judge for Known<'_> {
             }
         }
         verdict
+    }
+
+    fn holds(&self, _: Lease) -> bool {
+        true // all accounts are the one server's, whose lock is on the directory
     }
 }
 

@@ -1,0 +1,33 @@
+//! Redis (6 or later, or what speaks as it does): what nodes count together, and what they tell each other. Nothing is kept
+//! there that has to be kept. It may be emptied, held still or lost at any time, and then comes back by itself.
+
+mod address;
+mod bus;
+mod link;
+mod rate;
+
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use address::Address;
+pub use address::place_of;
+use link::Link;
+
+/// Redis, as one installation uses it. What many nodes share is found under the installation's own prefix.
+pub struct Redis {
+    link: Link,
+    prefix: String,
+}
+
+impl Redis {
+    /// Connects and stays connected, in the background and as long as this is kept. Returns when Redis has been reached or is
+    /// known to be away, which is no error: [`RateLimiter::state`](atomik_ports::RateLimiter::state) says how it stands.
+    ///
+    /// # Errors
+    /// A sentence without secrets, where the URL is not one of Redis.
+    pub async fn open(url: &SecretString, installation: Uuid) -> Result<Self, String> {
+        let prefix = format!("atomik:{installation}:");
+        let link = Link::open(Address::parse(url)?, rate::probe(&prefix)).await;
+        Ok(Self { link, prefix })
+    }
+}
