@@ -21,7 +21,7 @@ use super::broker::PaperBroker;
 use super::desk::{Command, Desk};
 use super::feed::Feed;
 use super::settings::{PaperSettings, setting_fields};
-use super::store::{Books, Reader, StoreFailure, postgres, sqlite};
+use super::store::{Opened, Reader, StoreFailure, postgres, sqlite};
 use crate::instruments;
 use crate::settings::refused;
 
@@ -80,7 +80,7 @@ impl PaperVenue {
     }
 
     fn begin(
-        opened: Result<(Arc<dyn Reader>, Box<dyn Books>), StoreFailure>,
+        opened: Result<Opened, StoreFailure>,
         place: impl FnOnce() -> String,
         clock: Arc<dyn Clock>,
         seed: u64,

@@ -41,7 +41,7 @@ enum Place {
     /// Has the database's only write lock.
     File {
         holder: SqliteConnection,
-        options: SqliteConnectOptions,
+        options: Box<SqliteConnectOptions>,
     },
     Postgres(copy::Held),
 }
@@ -60,7 +60,7 @@ impl HeldVenue {
             SqliteConnectOptions::new().filename(file).busy_timeout(BUSY_TIMEOUT).disable_statement_logging();
         let mut holder = options.connect().await?;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut holder).await?;
-        Ok(Some(Self(Place::File { holder, options })))
+        Ok(Some(Self(Place::File { holder, options: Box::new(options) })))
     }
 
     /// Holds the venue of a PostgreSQL database, on all nodes; `None` where there never was one.
@@ -81,7 +81,7 @@ impl HeldVenue {
             Place::File { options, .. } => {
                 let to = to.to_str().ok_or_else(|| HoldError("the copy's name is not UTF-8".to_owned()))?;
                 // Not the holder itself: it is in a transaction.
-                let mut reader = options.clone().connect().await?;
+                let mut reader = options.connect().await?;
                 sqlx::query("VACUUM INTO ?1").bind(to).execute(&mut reader).await?;
                 Ok(reader.close().await?)
             }

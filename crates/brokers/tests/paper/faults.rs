@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::setup::Engine::{self, Postgres, Sqlite};
-use super::setup::{Place, Setup, Sql, account, price, qty, symbol};
+use super::setup::{Place, Setup, Sql, account, decimal, price, qty, symbol};
 
 /// Makes every order's write fail, as a full disk does.
 const FAIL: Sql = [
@@ -241,4 +241,44 @@ async fn a_look_up_waits_its_turn_behind_what_was_sent_before(#[values(Sqlite, P
     database.execute(UNLOCK).await;
     assert!(matches!(look_up.await, LookUp::Found(_)));
     assert!(matches!(submit.await, SubmitOutcome::Accepted(_)));
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_new_connection_has_what_was_sent_before_it_and_the_old_one_sends_nothing_more(
+    #[values(Sqlite, Postgres)] engine: Engine,
+) {
+    let mut setup = Setup::on(engine, json!({"prices": {"ES": "5000"}})).await;
+    let mut database = setup.place.beside().await;
+    database.execute(LOCK).await;
+    let (ahead, sent, late) = (
+        market_order(symbol("ES"), Side::Buy, qty("1")),
+        market_order(symbol("ES"), Side::Buy, qty("1")),
+        market_order(symbol("ES"), Side::Buy, qty("1")),
+    );
+    // The first waits for its commit, while the second and the connection come into one batch behind it.
+    let old = Arc::clone(&setup.broker);
+    let (sender, _reports) = mpsc::channel(8);
+    let credentials = Credentials::default();
+    let rest = async {
+        let wait = Duration::from_millis(100);
+        let second = old.submit(approved(sent.clone()));
+        let connecting = setup.venue.connect(&setup.account, &credentials, sender);
+        tokio::pin!(second, connecting);
+        assert!(tokio::time::timeout(wait, &mut second).await.is_err());
+        assert!(tokio::time::timeout(wait, &mut connecting).await.is_err());
+        database.execute(UNLOCK).await;
+        tokio::join!(second, connecting)
+    };
+    let (first, (second, connected)) = tokio::join!(setup.submit(&ahead), rest);
+    for outcome in [first, second] {
+        assert!(matches!(outcome, SubmitOutcome::Accepted(_)), "{outcome:?}");
+    }
+    setup.broker = connected.unwrap();
+    assert_eq!(setup.broker.net_position(&symbol("ES")).await.unwrap().0, decimal("2"));
+    let refused = old.submit(approved(late.clone())).await;
+    assert!(matches!(refused, SubmitOutcome::NotSent { .. }), "{refused:?}");
+    let found = old.look_up(&late.symbol, late.client_order_id).await;
+    assert!(matches!(found, LookUp::Unavailable { .. }), "{found:?}");
+    assert_eq!(setup.broker.look_up(&late.symbol, late.client_order_id).await, LookUp::NotFound);
 }

@@ -1,6 +1,7 @@
 //! Connections to the database that break at the worst moment, and a database that is restarted.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -129,7 +130,7 @@ async fn fate(node: &Node, connection: &mut Connection, account: i64, request: &
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_database_that_is_restarted_at_once_loses_and_doubles_nothing() {
     const ACCOUNTS: i64 = 8;
-    let server = OwnServer::start();
+    let server = Arc::new(OwnServer::start());
     let node = Node::on(&server.url()).await;
     let (enough, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     let burst = (1..=ACCOUNTS).map(|account| {
@@ -160,7 +161,9 @@ async fn a_database_that_is_restarted_at_once_loses_and_doubles_nothing() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             if turn < 4 {
-                tokio::task::block_in_place(|| server.control("-m immediate restart"));
+                let server = Arc::clone(&server);
+                let restarting = tokio::task::spawn_blocking(move || server.control("-m immediate restart"));
+                restarting.await.unwrap();
             }
         }
         enough.store(true, Ordering::Relaxed);

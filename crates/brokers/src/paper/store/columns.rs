@@ -1,6 +1,7 @@
 //! What is read: queries and rows that both engines have alike.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::str::FromStr;
 
 use atomik_domain::order::Execution;
@@ -90,12 +91,11 @@ pub(super) fn reports_of<R: Cells>(rows: &[R]) -> Result<HashMap<OrderKey, Execu
     let mut reports: HashMap<OrderKey, ExecutionReport> = HashMap::with_capacity(rows.len());
     for row in rows {
         let key = (BrokerAccountId(number(row, "account_id")?), client_order_id_of(row)?);
-        if !reports.contains_key(&key) {
-            reports.insert(key, order_of(row)?.report(Vec::new()));
-        }
-        if let (Some(report), Some(execution)) = (reports.get_mut(&key), execution_of(row, key.1)?) {
-            report.executions.push(execution);
-        }
+        let report = match reports.entry(key) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(place) => place.insert(order_of(row)?.report(Vec::new())),
+        };
+        report.executions.extend(execution_of(row, key.1)?);
     }
     Ok(reports)
 }

@@ -13,6 +13,7 @@ pub(super) mod sqlite;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use atomik_domain::{BrokerAccountId, ClientOrderId, ExecutionReport};
@@ -55,6 +56,9 @@ pub(crate) struct CommitFailure {
     /// What is known.
     pub detail: String,
 }
+
+/// What opening the books gives.
+pub(crate) type Opened = (Arc<dyn Reader>, Box<dyn Books>);
 
 /// Reads what is committed, for many at once.
 #[async_trait]

@@ -32,10 +32,13 @@ impl Held {
             }
             Schema::Current => {}
         }
-        // Copying takes what it takes. The lock lets others read, and waits for those that write; every commit and every new
-        // session writes to this table.
+        // Copying takes what it takes; one that is stopped in between lets go after a while. The lock lets others read, and
+        // waits for those that write; every commit and every new session writes to this table.
         connection
-            .execute("SET statement_timeout = 0; BEGIN; LOCK TABLE paper.accounts IN SHARE MODE")
+            .execute(
+                "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = '60s'; \
+                 BEGIN; LOCK TABLE paper.accounts IN SHARE MODE",
+            )
             .await?;
         Ok(Some(Self(connection)))
     }

@@ -21,7 +21,7 @@ use sqlx::{Arguments as _, AssertSqlSafe, Connection as _, PgExecutor};
 
 use super::columns::{Queries, account_of, number, reports_of};
 use super::rows::{Kind, Row, TABLES, Value, joined};
-use super::{Books, CommitFailure, OrderKey, Reader, Rows, SessionNumber, StoreFailure};
+use super::{Books, CommitFailure, Opened, OrderKey, Reader, Rows, SessionNumber, StoreFailure};
 use crate::paper::settings::PaperSettings;
 use crate::paper::venue::Account;
 use connect::{ANSWER_TIMEOUT, Connector, in_time, is_refusal};
@@ -73,7 +73,7 @@ pub(crate) fn place_of(url: &SecretString) -> Result<String, String> {
 ///
 /// # Errors
 /// [`StoreFailure`] where the database cannot be reached, or was written by a newer version.
-pub(crate) async fn open(url: &SecretString) -> Result<(Arc<dyn Reader>, Box<dyn Books>), StoreFailure> {
+pub(crate) async fn open(url: &SecretString) -> Result<Opened, StoreFailure> {
     let connector = Connector::of(url).map_err(StoreFailure::Unavailable)?;
     let mut connection = connector.connect().await?;
     open::prepare(&mut connection).await?;

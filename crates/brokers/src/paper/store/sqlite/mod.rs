@@ -19,7 +19,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, QueryBuilder, Sqlite};
 
 use super::columns::{Queries, account_of, reports_of};
 use super::rows::{Row, TABLES, Table, Value};
-use super::{Books, CommitFailure, OrderKey, Reader, Rows, SessionNumber, StoreFailure};
+use super::{Books, CommitFailure, Opened, OrderKey, Reader, Rows, SessionNumber, StoreFailure};
 use crate::paper::settings::PaperSettings;
 use crate::paper::venue::Account;
 
@@ -50,7 +50,7 @@ struct SqliteBooks {
 ///
 /// # Errors
 /// [`StoreFailure`] where the file cannot be opened, is damaged, or was written by a newer version.
-pub(crate) async fn open(path: &Path) -> Result<(Arc<dyn Reader>, Box<dyn Books>), StoreFailure> {
+pub(crate) async fn open(path: &Path) -> Result<Opened, StoreFailure> {
     make_private(path).map_err(|error| StoreFailure::Unavailable(error.to_string()))?;
     let options = SqliteConnectOptions::new()
         .filename(path)
