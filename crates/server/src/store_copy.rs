@@ -1,6 +1,7 @@
 //! `atomik store`: from the data directory into a PostgreSQL database.
 
 use anyhow::{Context, anyhow, bail};
+use atomik_brokers::paper::{self, Moved};
 use atomik_ports::{Clock, SystemClock};
 use atomik_storage::postgres::{Compared, Import};
 
@@ -39,14 +40,15 @@ async fn copy(config: &Config, url: &DatabaseUrl) -> anyhow::Result<()> {
     ))?;
     let mut import = Import::begin(&source, url.secret(), SystemClock.now()).await?;
     let compared = import.copy().await?;
+    let paper = paper::move_books(&config.store.data_dir, url.secret()).await?;
     import.finish().await?;
-    report(&compared)?;
+    report(&compared, paper)?;
     output::line("Every row was copied and compared. The database can be served now; start servers with")?;
     output::line(
         "ATOMIK_STORE__POSTGRES_URL (or store.postgres_url) naming it, and with the same master key.",
     )?;
     output::line(format_args!(
-        "{dir} is as it was. Put its atomik.db away, so that nobody serves it beside the database."
+        "{dir} is as it was. Put its atomik.db and paper.db away, so that nobody serves them beside the database."
     ))?;
     Ok(())
 }
@@ -56,7 +58,7 @@ async fn compare(config: &Config, url: &DatabaseUrl) -> anyhow::Result<()> {
     let mut import = Import::again(&source, url.secret(), SystemClock.now()).await?;
     let compared = import.compare().await?;
     import.close().await?;
-    report(&compared)?;
+    report(&compared, paper::compare_books(&config.store.data_dir, url.secret()).await?)?;
     output::line("Every row is the same on both sides.")?;
     Ok(())
 }
@@ -76,9 +78,12 @@ async fn restored(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn report(compared: &[Compared]) -> anyhow::Result<()> {
+fn report(compared: &[Compared], paper: Option<Vec<Moved>>) -> anyhow::Result<()> {
     for Compared { table, rows } in compared {
         output::line(format_args!("  {table:<20} {rows:>12} rows"))?;
+    }
+    for (table, rows) in paper.unwrap_or_default() {
+        output::line(format_args!("  {:<20} {rows:>12} rows", format!("paper.{table}")))?;
     }
     Ok(())
 }

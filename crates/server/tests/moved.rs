@@ -122,12 +122,19 @@ async fn after_the_move_everything_is_as_it_was_and_trades_on() {
     let copied = moving.run(&["store", "copy"]);
     assert!(copied.status.success(), "{}", stderr(&copied));
     let said = stdout(&copied);
-    assert!(said.contains("fills") && said.contains("Every row was copied and compared"), "{said}");
+    assert!(
+        said.contains("fills")
+            && said.contains("paper.executions")
+            && said.contains("Every row was copied and compared"),
+        "{said}"
+    );
     assert!(!said.contains(PASSWORD) && !stderr(&copied).contains(PASSWORD), "{said}");
     let compared = moving.run(&["store", "compare"]);
     assert!(stdout(&compared).contains("Every row is the same"), "{}", stderr(&compared));
 
-    std::fs::rename(moving.data_dir().join("atomik.db"), moving.dir.path().join("before.db")).unwrap();
+    for file in ["atomik.db", "paper.db"] {
+        std::fs::rename(moving.data_dir().join(file), moving.dir.path().join(file)).unwrap();
+    }
     let server = moving.serve();
     let key = &moving.made.key;
     assert_eq!(answers(&server, key), moving.answers);
@@ -170,6 +177,15 @@ async fn what_cannot_be_moved_is_said_in_a_sentence() {
     moving.database.execute("UPDATE users SET plan = 'free'").await;
     let compared = moving.run(&["store", "compare"]);
     assert!(stderr(&compared).contains("users, row 1: the column plan differs"), "{}", stderr(&compared));
+    moving
+        .database
+        .execute(
+            "UPDATE users SET plan = 'unlimited'; DELETE FROM changes WHERE seq = (SELECT max(seq) FROM changes); \
+             DELETE FROM changes WHERE seq = (SELECT max(seq) FROM changes); UPDATE paper.holdings SET net_qty = '2'",
+        )
+        .await;
+    let compared = moving.run(&["store", "compare"]);
+    assert!(stderr(&compared).contains("differs: paper.holdings, row 1, ES"), "{}", stderr(&compared));
 }
 
 #[tokio::test]

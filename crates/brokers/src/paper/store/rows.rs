@@ -113,6 +113,16 @@ impl Table {
         joined(self.columns.iter().take(self.key).map(|(name, _)| (*name).to_owned()))
     }
 
+    /// A row's key, for a person.
+    pub fn key_of(&self, row: &Row) -> String {
+        joined(row.iter().take(self.key).map(|value| match value {
+            Value::Integer(number) => number.unwrap_or_default().to_string(),
+            Value::Text(text) => text.clone().unwrap_or_default(),
+            Value::Blob(bytes) => hex::encode(bytes),
+            Value::Flag(flag) => flag.to_string(),
+        }))
+    }
+
     /// What an insert of a row does where there is one of the same key.
     pub fn on_conflict(&self) -> String {
         if self.changing.is_empty() {
@@ -128,7 +138,7 @@ pub(super) fn joined(parts: impl Iterator<Item = String>) -> String {
 }
 
 /// A value, as one of the few types that columns have.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Value {
     Integer(Option<i64>),
     Text(Option<String>),

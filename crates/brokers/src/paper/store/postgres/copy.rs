@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use secrecy::SecretString;
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row as _};
+use sqlx::{AssertSqlSafe, ColumnIndex, ConnectOptions, Connection, Decode, Executor, Row, Type};
 
 use super::connect::Connector;
 use super::open::{self, Schema};
-use crate::paper::store::rows::{Kind, Row, TABLES, Table, Value};
+use crate::paper::store::rows::{Kind, Row as Values, TABLES, Table, Value};
 use crate::paper::store::{StoreFailure, sqlite};
 
 /// How many rows are read at a time.
@@ -86,13 +86,21 @@ async fn copy_table(
     }
 }
 
-fn values_of(row: &PgRow, table: &Table) -> Result<Row, sqlx::Error> {
-    let value = |(name, kind): &(&str, Kind)| {
+/// A row of either engine.
+pub(super) fn values_of<'r, R: Row>(row: &'r R, table: &Table) -> Result<Values, sqlx::Error>
+where
+    &'static str: ColumnIndex<R>,
+    Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
+    Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+    Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
+    bool: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let value = |(name, kind): &(&'static str, Kind)| {
         Ok(match kind {
-            Kind::Integer => Value::Integer(row.try_get(name)?),
-            Kind::Text => Value::Text(row.try_get(name)?),
-            Kind::Blob => Value::Blob(row.try_get(name)?),
-            Kind::Flag => Value::Flag(row.try_get(name)?),
+            Kind::Integer => Value::Integer(row.try_get(*name)?),
+            Kind::Text => Value::Text(row.try_get(*name)?),
+            Kind::Blob => Value::Blob(row.try_get(*name)?),
+            Kind::Flag => Value::Flag(row.try_get(*name)?),
         })
     };
     table.columns.iter().map(value).collect()

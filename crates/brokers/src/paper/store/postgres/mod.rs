@@ -6,6 +6,7 @@
 
 mod connect;
 pub(in crate::paper) mod copy;
+pub(in crate::paper) mod fill;
 mod open;
 
 use std::collections::{BTreeSet, HashMap};
