@@ -72,11 +72,7 @@ impl Trader {
     }
 
     fn wait_until_connected(&self) {
-        let path = format!("/api/v1/broker-accounts/{}", self.account);
-        self.server.wait_for(&path, &self.made.key, |account| {
-            let state = account["status"]["state"].as_str().unwrap();
-            ["ready", "books_differ"].contains(&state)
-        });
+        self.server.wait_until_connected(self.account, &self.made.key);
     }
 
     /// Sends an alert and gives its signal's id.
@@ -217,7 +213,7 @@ fn by_hand(trader: &mut Trader, venue: &Venue<'_>) {
 /// What the account holds of anything, as the broker says.
 fn at_broker(trader: &Trader) -> Decimal {
     let path = format!("/api/v1/broker-accounts/{}/positions", trader.account);
-    let positions = trader.server.get(&path, &trader.made.key);
+    let positions = trader.server.ask_broker(&path, &trader.made.key);
     positions["items"].as_array().unwrap().iter().map(|one| decimal(&one["net_qty"])).sum()
 }
 
