@@ -503,6 +503,9 @@ impl Engine {
     /// start.
     pub async fn stop(&self, patience: Duration) {
         self.stopping.store(true, Ordering::Release);
+        if let Some(membership) = &self.work.cluster {
+            membership.close();
+        }
         let drained = async {
             while self.work.committer.waiting() > 0 || !self.lanes.idle() {
                 tokio::time::sleep(Duration::from_millis(10)).await;

@@ -111,8 +111,7 @@ async fn explain_one(
 ) -> StrategyExplanation {
     let key = LaneKey::of(strategy);
     let is_here = work.lease_or_all(key.broker_account_id).is_ok();
-    let (standing, books) =
-        if is_here { lanes.standing(&key) } else { (recorded(work, strategy).await, BooksState::Agree) };
+    let (standing, books) = if is_here { lanes.standing(&key) } else { recorded(work, strategy).await };
     let Standing { position, working, unproven } = standing.get(&strategy.id).copied().unwrap_or_default();
     let broker = accounts.link(key.broker_account_id).and_then(|link| link.broker());
     let (mut lot_size, mut explained) = (Qty(Decimal::ONE), None);
@@ -181,11 +180,12 @@ async fn explain_one(
 }
 
 /// How a strategy stands by what is recorded, where its lane is on another node.
-async fn recorded(work: &Work, strategy: &Strategy) -> HashMap<StrategyId, Standing> {
+async fn recorded(work: &Work, strategy: &Strategy) -> (HashMap<StrategyId, Standing>, BooksState) {
     // A store that cannot be read now is one that would refuse the alert, too.
     let records = work.store.positions_of(strategy.id).await.unwrap_or_default();
     let own = records.into_iter().filter(|record| record.symbol == strategy.symbol);
-    own.map(|record| (strategy.id, Standing { position: record.position, ..Standing::default() })).collect()
+    let standing = |position| Standing { position, ..Standing::default() };
+    (own.map(|record| (strategy.id, standing(record.position))).collect(), BooksState::Agree)
 }
 
 fn still_there(position: &Position, net: SignedQty, standing: &HashMap<StrategyId, Standing>) -> Qty {

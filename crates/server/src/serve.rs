@@ -120,9 +120,15 @@ async fn open_venue(
     clock: &Arc<dyn Clock>,
     store: &dyn Store,
 ) -> anyhow::Result<Arc<PaperVenue>> {
-    // The simulated prices are this installation's own, and the same after every start. A restored copy has others.
+    // The simulated prices are this installation's own, and the same on every node and after every start. A restored copy
+    // has others.
     let (seed, _) = store.installation().as_u64_pair();
-    Ok(Arc::new(PaperVenue::open(&config.store.data_dir, Arc::clone(clock), seed).await?))
+    let clock = Arc::clone(clock);
+    let venue = match &config.store.postgres_url {
+        Some(url) => PaperVenue::open_in_postgres(url.secret(), clock, seed).await?,
+        None => PaperVenue::open(&config.store.data_dir, clock, seed).await?,
+    };
+    Ok(Arc::new(venue))
 }
 
 /// What nodes count together, where the configuration names one. That it cannot be reached now is no reason not to begin.

@@ -79,7 +79,7 @@ async fn open(
 ) -> anyhow::Result<Opened> {
     let (dir, now) = (&config.store.data_dir, SystemClock.now());
     if let Some(url) = &config.store.postgres_url {
-        // The paper broker and the master key are kept there.
+        // The master key is kept there.
         make_directory(dir)?;
         let options = postgres::OpenOptions { access: clustered, ..postgres::OpenOptions::default() };
         let store = PostgresStore::open(url.secret(), options, now).await?;

@@ -1,6 +1,5 @@
 //! What every bus does, on two ends of one.
-
-#![allow(clippy::expect_used)] // tests, kept in a library to be used by several buses
+#![allow(clippy::expect_used)] // a suite says what is wrong by panicking
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2492,6 +2492,11 @@ export interface components {
             /** @description Whether it can do its job. */
             ready: boolean;
             /**
+             * @description Where there is a Redis, whether it can be reached: `ok` or `away`. The program does its job without it.
+             * @example ok
+             */
+            redis?: string | null;
+            /**
              * @description Whether the store can be written: `ok` or `unavailable`.
              * @example ok
              */

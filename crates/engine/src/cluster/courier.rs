@@ -150,7 +150,8 @@ pub(crate) async fn deliver(work: &Arc<Work>, lanes: &Arc<Lanes>, waiting: Vec<W
     }
     for one in waiting {
         let account = one.broker_account_id;
-        if membership.lease(account).is_some()
+        if !membership.is_closing()
+            && membership.lease(account).is_some()
             && membership.courier.hand_over(account, one.signal.id, one.outcome.strategy_id)
         {
             lanes.run_waiting(&one);

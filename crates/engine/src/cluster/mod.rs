@@ -11,7 +11,7 @@ mod shown;
 mod wire;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atomik_domain::{BrokerAccountId, UnixMicros};
@@ -59,6 +59,8 @@ pub(crate) struct Membership {
     held: Mutex<HashMap<BrokerAccountId, Lease>>,
     /// Somebody wants the next beat now.
     hurry: Notify,
+    /// This node stops: what waits is left for whoever has its accounts next.
+    closing: AtomicBool,
 }
 
 impl Membership {
@@ -74,7 +76,17 @@ impl Membership {
             good_until: Mutex::new(Moment { tick: i64::MIN, wall: UnixMicros(i64::MIN) }),
             held: Mutex::default(),
             hurry: Notify::new(),
+            closing: AtomicBool::new(false),
         }
+    }
+
+    /// Brings no more to the lanes, so that they come to an end.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
     }
 
     /// Whether orders may leave now: nobody else can have taken this node's leases.

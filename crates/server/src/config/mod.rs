@@ -77,7 +77,7 @@ pub struct Store {
     /// How large the database may grow.
     #[serde(deserialize_with = "read::parsed")]
     pub max_size: Size,
-    /// The PostgreSQL database that everything but the paper broker's accounts is kept in.
+    /// The PostgreSQL database that everything but the master key is kept in.
     #[serde(default, deserialize_with = "read::optional")]
     pub postgres_url: Option<DatabaseUrl>,
     /// Cluster mode's Redis.

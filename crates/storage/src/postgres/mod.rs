@@ -5,8 +5,8 @@
 //!   the transaction wrote of itself is read back before anything is answered (`work.rs`).
 //! - Nothing that decides is remembered here: repeats, limits and who is first are decided in the transaction that writes.
 //! - What is committed is on the disk: `synchronous_commit` is `on` or stronger in every session, `fsync` is on.
-//! - Recording goes through one connection, whose session also holds the lock that says that a server uses the database. A
-//!   server that has lost the lock has lost the connection, and records nothing.
+//! - Recording goes through one connection, whose session also shares the lock that says that servers use the database.
+//! - What lanes record is recorded only under a lease that is held (`cluster/`).
 
 mod arrays;
 mod cluster;
@@ -47,10 +47,11 @@ use work::Slots;
 /// Who else may use the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Access {
-    /// For the server: no other server. Holds the database's lock for the store's life, and brings the schema up to date.
+    /// For work that lets no server use the database beside it. Brings the schema up to date.
     #[default]
     Exclusive,
-    /// For one of many that record at once. What decides is in the database, so they need to know nothing of each other.
+    /// For servers, of which any number record at once: what decides is in the database. Brings the schema up to date beside
+    /// servers of the version before.
     Together,
     /// For command line tools, beside a server or without one. Records no signals and orders.
     Shared,

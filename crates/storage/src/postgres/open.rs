@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::cluster::Heart;
 use super::connect::Connector;
 use super::faults::sentence;
-use super::recorder::{Recorder, SERVER_LOCK, TRIES, TRY_AGAIN, note_server, try_lock};
+use super::recorder::{Recorder, SERVER_LOCK, TRIES, TRY_AGAIN, try_lock};
 use super::work::Slots;
 use super::{Access, OpenOptions, PostgresStore, migrate, partitions};
 
@@ -33,10 +33,8 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Another server has it.
-    #[error(
-        "the database {place} is in use: another atomik serves it. Stop that one first, or give this one a database of its own"
-    )]
+    /// Servers use it, or somebody who lets no server use it.
+    #[error("the database {place} is in use: an atomik serves it, or works on it alone. Stop that one first")]
     InUse {
         /// The database.
         place: String,
@@ -111,9 +109,8 @@ pub(super) async fn open(
     prepare_schema(&mut connection, &place, alone || options.access == Access::Together).await?;
     let installation = installation(&mut connection, at).await.map_err(failed)?;
     match options.access {
-        Access::Exclusive => note_server(&mut connection, store).await.map_err(failed)?,
         Access::Together if alone => share_server_lock(&mut connection).await.map_err(failed)?,
-        Access::Together | Access::Shared => {}
+        Access::Exclusive | Access::Together | Access::Shared => {}
     }
     let recorder = if options.access == Access::Shared {
         if alone {

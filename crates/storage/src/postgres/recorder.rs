@@ -1,6 +1,6 @@
 //! The one connection that records, and the lock that its session holds.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atomik_ports::StoreError;
@@ -8,7 +8,6 @@ use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::connect::Connector;
 use super::faults::{fault, too_late};
 use super::open::try_share;
 use super::work::{ANSWER_TIMEOUT, RECORDER_SLOT, settle};
@@ -24,20 +23,20 @@ pub(super) const TRY_AGAIN: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     connection: Mutex<Option<PgConnection>>,
-    /// Why this store records nothing any more.
-    ended: OnceLock<String>,
+    /// Whether the store has shut down.
+    ended: AtomicBool,
 }
 
 impl Recorder {
     /// With the connection that has opened the store.
     pub fn new(connection: Option<PgConnection>) -> Self {
-        Self { connection: Mutex::new(connection), ended: OnceLock::new() }
+        Self { connection: Mutex::new(connection), ended: AtomicBool::new(false) }
     }
 
     /// Records nothing any more, and closes the connection once nobody uses it.
     pub async fn close(&self) {
         let mut connection = self.connection.lock().await;
-        let _ = self.ended.set("the store has shut down".to_owned());
+        self.ended.store(true, Ordering::Release);
         if let Some(connection) = connection.take() {
             // That it cannot be closed cleanly makes no difference any more.
             let _ = connection.close().await;
@@ -57,8 +56,8 @@ impl PostgresStore {
     /// Waits for its turn, and connects anew where the connection was lost.
     pub(super) async fn turn(&self) -> Result<Turn<'_>, StoreError> {
         let mut slot = self.recorder.connection.lock().await;
-        if let Some(reason) = self.recorder.ended.get() {
-            return Err(StoreError::Unavailable(reason.clone()));
+        if self.recorder.ended.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable("the store has shut down".to_owned()));
         }
         let connection = match slot.take() {
             Some(connection) => connection,
@@ -69,23 +68,14 @@ impl PostgresStore {
 
     async fn reconnect(&self) -> Result<PgConnection, StoreError> {
         let mut connection = self.connector.connect().await.map_err(fault)?;
-        if self.options.access == Access::Together {
-            let shared = try_share(&mut connection).await.map_err(fault)?;
-            return if shared { Ok(connection) } else { Err(busy()) };
-        }
-        let retaken = retake(&mut connection, &self.connector);
-        match tokio::time::timeout(ANSWER_TIMEOUT, retaken).await.unwrap_or_else(|_| Err(too_late())) {
-            Ok(Retaken::Ours) => Ok(connection),
-            Ok(Retaken::Busy) => Err(busy()),
-            Ok(Retaken::SomebodyElses) => {
-                let reason = "another atomik has served the database since the connection to it was lost, so this one \
-                     records nothing any more; stop one of the two, and restart this one if it is the one to stay";
-                tracing::error!("{reason}");
-                let _ = self.recorder.ended.set(reason.to_owned());
-                Err(StoreError::Unavailable(reason.to_owned()))
+        let locking = async {
+            match self.options.access {
+                Access::Together => try_share(&mut connection).await,
+                Access::Exclusive | Access::Shared => try_lock(&mut connection, SERVER_LOCK).await,
             }
-            Err(error) => Err(fault(error)),
-        }
+        };
+        let locked = tokio::time::timeout(ANSWER_TIMEOUT, locking).await.unwrap_or_else(|_| Err(too_late()));
+        if locked.map_err(fault)? { Ok(connection) } else { Err(busy()) }
     }
 }
 
@@ -137,54 +127,7 @@ impl Turn<'_> {
     }
 }
 
-/// Whose the lock is after it was lost.
-enum Retaken {
-    Ours,
-    Busy,
-    SomebodyElses,
-}
-
-/// Takes the server's lock again. It may be that our last session still holds it: one that the server has not noticed the end
-/// of is ended.
-async fn retake(connection: &mut PgConnection, connector: &Connector) -> Result<Retaken, sqlx::Error> {
-    for _ in 0..TRIES {
-        if try_lock(connection, SERVER_LOCK).await? {
-            let ours = server(connection).await? == Some(connector.store);
-            return Ok(if ours { Retaken::Ours } else { Retaken::SomebodyElses });
-        }
-        sqlx::query(
-            "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid \
-             WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted \
-             AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-             AND l.classid::bigint << 32 | l.objid::bigint = $1 AND a.application_name = $2",
-        )
-        .bind(SERVER_LOCK)
-        .bind(Connector::name_of(connector.store))
-        .execute(&mut *connection)
-        .await?;
-        tokio::time::sleep(TRY_AGAIN).await;
-    }
-    let ours = server(connection).await? == Some(connector.store);
-    Ok(if ours { Retaken::Busy } else { Retaken::SomebodyElses })
-}
-
 /// Whether a session's lock was free, and is this session's now.
 pub(super) async fn try_lock(connection: &mut PgConnection, lock: i64) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(lock).fetch_one(connection).await
-}
-
-/// Which store has served the database last.
-async fn server(connection: &mut PgConnection) -> Result<Option<i64>, sqlx::Error> {
-    sqlx::query_scalar("SELECT value::bigint FROM meta WHERE key = 'server'").fetch_optional(connection).await
-}
-
-/// Notes that a store serves the database from now on.
-pub(super) async fn note_server(connection: &mut PgConnection, store: i64) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO meta (key, value) VALUES ('server', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-    )
-    .bind(store.to_string())
-    .execute(connection)
-    .await
-    .map(drop)
 }
