@@ -98,6 +98,11 @@ impl Server {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
+    /// Its process.
+    pub fn process(&self) -> Result<u32> {
+        self.child.id().context("the server has ended")
+    }
+
     /// The memory it has resident now, in KiB.
     pub fn resident_kib(&self) -> Result<u64> {
         self.status_field("VmRSS:")
@@ -109,8 +114,7 @@ impl Server {
     }
 
     fn status_field(&self, name: &str) -> Result<u64> {
-        let id = self.child.id().context("the server has ended")?;
-        let path = format!("/proc/{id}/status");
+        let path = format!("/proc/{}/status", self.process()?);
         let status = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         let field = line.and_then(|line| line.split_whitespace().next());
@@ -119,8 +123,7 @@ impl Server {
 
     /// Asks it to stop, and waits until it has finished what it accepted.
     pub async fn stop(mut self) -> Result<()> {
-        let id = self.child.id().context("the server has ended")?;
-        Command::new("kill").arg(id.to_string()).status().await.context("cannot send the signal")?;
+        Command::new("kill").arg(self.process()?.to_string()).status().await.context("cannot send the signal")?;
         let stopped = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         let status = stopped.context("the server does not stop")??;
         ensure!(status.success(), "the server ended with {status}: {}", self.last_words());
