@@ -42,6 +42,11 @@ impl Server {
     /// The same, with these variables in its environment.
     pub async fn start_atomik_with(dir: &Path, variables: &[(&str, &str)]) -> Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_atomik"));
+        // The servers that rounds run on are named to us in variables that are no settings.
+        let ours = std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"ATOMIK_"));
+        for (name, _) in ours {
+            command.env_remove(name);
+        }
         command.arg("serve").env("ATOMIK_STORE__DATA_DIR", dir.join(DATA_DIR)).current_dir(dir);
         command.envs(variables.iter().copied());
         Self::start(command, &dir.join("atomik.log"), |command, port| {
