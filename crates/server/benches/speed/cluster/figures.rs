@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::cost::Cost;
 use super::{FEW, MANY};
@@ -28,7 +28,8 @@ pub struct Figures {
     pub one_cost: Cost,
     pub two_cost: Cost,
     /// One node with Redis and no two signals at once.
-    pub alone: Option<Run>,
+    pub alone: Vec<Run>,
+    pub alone_cost: Cost,
     /// Rounds with few webhooks stored.
     pub few: Vec<Run>,
     /// Rounds with many.
@@ -49,12 +50,12 @@ impl Figures {
         lines.extend(cost_lines("PostgreSQL", &self.postgres, self.postgres_cost)?);
         lines.extend(cost_lines("PostgreSQL + Redis", &self.one, self.one_cost)?);
         lines.extend(cost_lines("PostgreSQL + Redis, two nodes", &self.two, self.two_cost)?);
+        lines.extend(cost_lines("PostgreSQL + Redis, one signal at a time", &self.alone, self.alone_cost)?);
         lines.extend(self.webhook_lines()?);
         Ok(lines)
     }
 
     fn node_lines(&self) -> Result<Vec<Line>> {
-        let alone = self.alone.as_ref().context("no single signals were measured")?;
         let empty = median(&self.empty_handler, Run::throughput)?;
         let beside = beside(&self.one, &self.empty_handler)?;
         let two = self::beside(&self.two, &self.one)?;
@@ -82,7 +83,7 @@ impl Figures {
             Line::against("Two nodes beside one", format!("{two:.2}"), ">= 1.00", two >= 0.995),
             Line::plain(
                 "PostgreSQL + Redis, one signal at a time: p50",
-                ms(micros(alone, 0.5)),
+                ms(median(&self.alone, |run| micros(run, 0.5))?),
             ),
         ])
     }

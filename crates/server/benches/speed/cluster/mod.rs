@@ -19,6 +19,8 @@ use cost::{Cost, Meter};
 use database::Database;
 pub use figures::Figures;
 
+/// Each connection sends its next request as soon as it has its answer.
+const FAST: Pace = Pace::AsFastAsPossible;
 /// How often each installation is measured, in turns.
 const ROUNDS: usize = 7;
 /// How many webhooks are stored in the small and in the large installation.
@@ -99,10 +101,16 @@ impl Installation {
         load::send_all(&ports, requests, pace).await
     }
 
-    /// Sends all as fast as they are answered, and adds what that cost.
-    async fn round(&self, requests: Arc<Vec<Vec<u8>>>, meter: &mut Meter, cost: &mut Cost) -> Result<Run> {
+    /// Sends all, and adds what that cost.
+    async fn round(
+        &self,
+        requests: Arc<Vec<Vec<u8>>>,
+        pace: Pace,
+        meter: &mut Meter,
+        cost: &mut Cost,
+    ) -> Result<Run> {
         let before = meter.read(self.servers()).await?;
-        let run = self.send(requests, Pace::AsFastAsPossible).await?;
+        let run = self.send(requests, pace).await?;
         *cost += meter.read(self.servers()).await? - before;
         Ok(describe(self.name, run))
     }
@@ -128,28 +136,28 @@ async fn many_nodes(servers: &Servers, figures: &mut Figures) -> Result<()> {
 
     let mut unique = 0;
     let warm_up = requests(&credentials, 1, &mut unique);
-    load::send_all(&[empty.port], Arc::clone(&warm_up), Pace::AsFastAsPossible).await?;
+    load::send_all(&[empty.port], Arc::clone(&warm_up), FAST).await?;
     for installation in [&postgres, &one, &two] {
-        installation.send(Arc::clone(&warm_up), Pace::AsFastAsPossible).await?;
+        installation.send(Arc::clone(&warm_up), FAST).await?;
     }
     for round in 1..=ROUNDS {
         println!("Cluster mode and empty handler, round {round} of {ROUNDS} ...");
         let requests = requests(&credentials, EACH, &mut unique);
         tokio::time::sleep(REFILL).await;
-        let run = load::send_all(&[empty.port], Arc::clone(&requests), Pace::AsFastAsPossible).await?;
+        let run = load::send_all(&[empty.port], Arc::clone(&requests), FAST).await?;
         figures.empty_handler.push(describe("empty handler", run));
-        let run = postgres.round(Arc::clone(&requests), &mut meter, &mut figures.postgres_cost).await?;
+        let run = postgres.round(Arc::clone(&requests), FAST, &mut meter, &mut figures.postgres_cost).await?;
         figures.postgres.push(run);
-        let run = one.round(Arc::clone(&requests), &mut meter, &mut figures.one_cost).await?;
+        let run = one.round(Arc::clone(&requests), FAST, &mut meter, &mut figures.one_cost).await?;
         figures.one.push(run);
-        figures.two.push(two.round(requests, &mut meter, &mut figures.two_cost).await?);
+        figures.two.push(two.round(requests, FAST, &mut meter, &mut figures.two_cost).await?);
     }
 
     println!("One signal at a time ...");
     tokio::time::sleep(REFILL).await;
     let requests = requests(&credentials[..ALONE], 1, &mut unique);
-    let run = one.send(requests, Pace::Every(ALONE_GAP)).await?;
-    figures.alone = Some(describe(one.name, run));
+    let pace = Pace::Every(ALONE_GAP);
+    figures.alone.push(one.round(requests, pace, &mut meter, &mut figures.alone_cost).await?);
     for installation in [postgres, one, two] {
         installation.end().await?;
     }
@@ -173,15 +181,15 @@ async fn many_webhooks(servers: &Servers, figures: &mut Figures) -> Result<()> {
         let many = u64::try_from(MANY)?;
         Ok(Database::credentials(numbers.map(|number| number * STRIDE % many)))
     };
-    few.send(requests(&few_credentials, EACH, &mut unique), Pace::AsFastAsPossible).await?;
-    many.send(requests(&scattered()?, 1, &mut unique), Pace::AsFastAsPossible).await?;
+    few.send(requests(&few_credentials, EACH, &mut unique), FAST).await?;
+    many.send(requests(&scattered()?, 1, &mut unique), FAST).await?;
     for round in 1..=SHORT_ROUNDS {
         println!("{FEW} and {MANY} webhooks, round {round} of {SHORT_ROUNDS} ...");
         let requests_few = requests(&few_credentials, EACH, &mut unique);
         let requests_many = requests(&scattered()?, 1, &mut unique);
         tokio::time::sleep(REFILL).await;
-        figures.few.push(few.round(requests_few, &mut meter, &mut figures.few_cost).await?);
-        figures.many.push(many.round(requests_many, &mut meter, &mut figures.many_cost).await?);
+        figures.few.push(few.round(requests_few, FAST, &mut meter, &mut figures.few_cost).await?);
+        figures.many.push(many.round(requests_many, FAST, &mut meter, &mut figures.many_cost).await?);
     }
     let loaded = many.servers().next().context("no node was started")?;
     figures.many_peak_kib = loaded.peak_kib()?;
