@@ -82,7 +82,8 @@ async fn who_asks_together_is_answered_each_for_its_own_webhook() {
     let server = RedisServer::start();
     let limiter = up(&server).await;
     assert_eq!(taken(&limiter, TEN_AT_ONCE, 10).await, 10);
-    let full = (0..100).map(|n| limiter.take(if n % 2 == 0 { HOOK } else { WebhookId(100 + n) }, TEN_AT_ONCE));
+    let full =
+        (0..100).map(|n| limiter.take(if n % 2 == 0 { HOOK } else { WebhookId(100 + n) }, TEN_AT_ONCE));
     let before = calls(&server);
     let answers = futures::future::join_all(full).await;
     for (n, answer) in answers.into_iter().enumerate() {

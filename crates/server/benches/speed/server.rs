@@ -128,7 +128,11 @@ impl Server {
 
     /// Asks it to stop, and waits until it has finished what it accepted.
     pub async fn stop(mut self) -> Result<()> {
-        Command::new("kill").arg(self.process()?.to_string()).status().await.context("cannot send the signal")?;
+        Command::new("kill")
+            .arg(self.process()?.to_string())
+            .status()
+            .await
+            .context("cannot send the signal")?;
         let stopped = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         let status = stopped.context("the server does not stop")??;
         ensure!(status.success(), "the server ended with {status}: {}", self.last_words());

@@ -7,36 +7,40 @@ const MILLISECOND: Nanos = 1_000 * MICROSECOND;
 /// A second.
 pub const SECOND: Nanos = 1_000 * MILLISECOND;
 
-// Measured: "PostgreSQL + Redis, a signal: processor time", under load and one signal at a time. A signal costs a part of its
-// own and its part of what each transaction costs, so the two tell both parts.
+// Measured: the lines of "PostgreSQL + Redis" and of the same over 64 connections. A signal costs a part of its own and its part
+// of what each transaction costs, so two sizes of transactions tell both parts.
 
-/// Signals a transaction, under load.
-const LOADED_BATCH: Nanos = 30;
-const NODE_LOADED: Nanos = 60 * MICROSECOND;
-const NODE_ALONE: Nanos = 400 * MICROSECOND;
-const POSTGRES_LOADED: Nanos = 44 * MICROSECOND;
-const POSTGRES_ALONE: Nanos = 500 * MICROSECOND;
-/// A question to Redis.
-pub const REDIS_QUESTION: Nanos = 15 * MICROSECOND;
+/// Signals a transaction, over many connections and over few.
+const LARGE_BATCH: Nanos = 120;
+const SMALL_BATCH: Nanos = 30;
+/// Processor time a signal, in the same two.
+const NODE_IN_LARGE: Nanos = 19 * MICROSECOND;
+const NODE_IN_SMALL: Nanos = 30 * MICROSECOND;
+const POSTGRES_IN_LARGE: Nanos = 14 * MICROSECOND;
+const POSTGRES_IN_SMALL: Nanos = 23 * MICROSECOND;
+/// Processor time of Redis a signal, over many connections.
+pub const REDIS_SIGNAL: Nanos = 5 * MICROSECOND;
 /// Measured: "one signal at a time: p50".
-pub const ALONE_P50: Nanos = 2_000 * MICROSECOND;
+pub const ALONE_P50: Nanos = 1_700 * MICROSECOND;
 /// Measured: "log bytes a signal".
-pub const LOG_BYTES: u64 = 900;
+pub const LOG_BYTES: u64 = 757;
 
-const fn each_transaction(alone: Nanos, loaded: Nanos) -> Nanos {
-    (alone - loaded) * LOADED_BATCH / (LOADED_BATCH - 1)
+/// `in_small - in_large` is what a transaction costs, divided by `SMALL_BATCH`, less the same divided by `LARGE_BATCH`.
+const fn each_transaction(in_small: Nanos, in_large: Nanos) -> Nanos {
+    (in_small - in_large) * SMALL_BATCH * LARGE_BATCH / (LARGE_BATCH - SMALL_BATCH)
 }
 
 /// A node's processor time for a transaction, whatever is in it.
-pub const NODE_TRANSACTION: Nanos = each_transaction(NODE_ALONE, NODE_LOADED);
+pub const NODE_TRANSACTION: Nanos = each_transaction(NODE_IN_SMALL, NODE_IN_LARGE);
 /// A node's processor time for a signal.
-pub const NODE_SIGNAL: Nanos = NODE_ALONE - NODE_TRANSACTION;
+pub const NODE_SIGNAL: Nanos = NODE_IN_SMALL - NODE_TRANSACTION / SMALL_BATCH;
 /// PostgreSQL's processor time for a transaction.
-pub const POSTGRES_TRANSACTION: Nanos = each_transaction(POSTGRES_ALONE, POSTGRES_LOADED);
+pub const POSTGRES_TRANSACTION: Nanos = each_transaction(POSTGRES_IN_SMALL, POSTGRES_IN_LARGE);
 /// PostgreSQL's processor time for a signal.
-pub const POSTGRES_SIGNAL: Nanos = POSTGRES_ALONE - POSTGRES_TRANSACTION;
+pub const POSTGRES_SIGNAL: Nanos = POSTGRES_IN_SMALL - POSTGRES_TRANSACTION / SMALL_BATCH;
 /// What a flush of the log takes, but for its bytes: what is left of a lone signal's time when nobody computes.
-pub const FLUSH: Nanos = ALONE_P50 - NODE_ALONE - POSTGRES_ALONE - REDIS_QUESTION;
+pub const FLUSH: Nanos =
+    ALONE_P50 - NODE_SIGNAL - NODE_TRANSACTION - POSTGRES_SIGNAL - POSTGRES_TRANSACTION - REDIS_SIGNAL;
 
 // The program's own limits.
 
@@ -46,8 +50,8 @@ pub const ANSWER_LIMIT: Nanos = 2 * SECOND;
 pub const COMMIT_PATIENCE: Nanos = 1_500 * MILLISECOND;
 /// The most signals in a transaction (crates/engine/src/committer.rs).
 pub const MAX_BATCH: usize = 1_024;
-/// The most questions to Redis under way, how long one may take, and the first pause after one has taken longer
-/// (crates/storage/src/redis/link.rs).
+/// The most requests that wait for Redis, how long one may take, and the first pause after one has taken longer
+/// (crates/storage/src/redis).
 pub const MAX_QUESTIONS: usize = 1_024;
 pub const REDIS_TIMEOUT: Nanos = 150 * MILLISECOND;
 pub const REDIS_PAUSE: Nanos = 100 * MILLISECOND;

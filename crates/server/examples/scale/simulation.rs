@@ -1,6 +1,6 @@
 //! One installation in the minute's first seconds: nodes, their PostgreSQL and their Redis, event by event.
 //!
-//! What is simulated is what the program does: a node's cores check requests, Redis is asked one question a request, one
+//! What is simulated is what the program does: a node's cores check requests, Redis is asked for each one's rate, one
 //! committer a node records what waits in one transaction after the other, and PostgreSQL's cores and its log carry those. What
 //! takes how long is in `costs.rs`.
 
@@ -10,7 +10,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use crate::costs::{
     ANSWER_LIMIT, COMMIT_PATIENCE, FLUSH, LOG_BYTES, LOG_BYTES_A_SECOND, MAX_BATCH, MAX_QUESTIONS,
     NODE_CORES, NODE_SIGNAL, NODE_TRANSACTION, POSTGRES_CORES, POSTGRES_SIGNAL, POSTGRES_TRANSACTION,
-    REDIS_PAUSE, REDIS_QUESTION, REDIS_TIMEOUT, ROUND_TRIP, SECOND,
+    REDIS_PAUSE, REDIS_SIGNAL, REDIS_TIMEOUT, ROUND_TRIP, SECOND,
 };
 
 /// Nanoseconds.
@@ -184,8 +184,8 @@ impl Running<'_> {
         }
     }
 
-    /// A question a request, one after the other. Where too many are under way, or one has waited too long, the node keeps to
-    /// its share, which one alert of a webhook never exceeds.
+    /// What a node's requests ask goes together, and Redis works it off one after the other. Where too many wait, or one has
+    /// waited too long, the node keeps to its share, which one alert of a webhook never exceeds.
     fn ask_redis(&mut self, request: usize) {
         let now = self.now;
         let node = self.node_of(request);
@@ -193,7 +193,7 @@ impl Running<'_> {
             return self.queue(request, false);
         }
         node.questions += 1;
-        self.redis_free = self.redis_free.max(now + ROUND_TRIP / 2) + REDIS_QUESTION;
+        self.redis_free = self.redis_free.max(now + ROUND_TRIP / 2) + REDIS_SIGNAL;
         let answered = self.redis_free + ROUND_TRIP / 2;
         let given_up = now + REDIS_TIMEOUT;
         if answered > given_up {

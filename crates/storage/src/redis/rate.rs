@@ -50,7 +50,15 @@ impl Taker {
 /// Asks for all that is waited for, again and again.
 async fn ask(link: Arc<Link>, mut waiting: mpsc::Receiver<Wanted>) {
     let mut wanted = Vec::with_capacity(MAX_TOKENS);
-    while waiting.recv_many(&mut wanted, MAX_TOKENS).await > 0 {
+    while let Some(first) = waiting.recv().await {
+        wanted.push(first);
+        // Requests that are about to ask do so first.
+        tokio::task::yield_now().await;
+        while wanted.len() < MAX_TOKENS
+            && let Ok(one) = waiting.try_recv()
+        {
+            wanted.push(one);
+        }
         let buckets = wanted.iter_mut().map(|one| (std::mem::take(&mut one.key), one.rate)).collect();
         let answers = link.ask(|connection| take(connection, buckets)).await;
         let mut micros = answers.as_deref().unwrap_or_default().iter();

@@ -89,8 +89,10 @@ impl Meter {
             cost.nodes_us += Process::read(node.process()?).context("a node has ended")?.used_us;
         }
         for entry in std::fs::read_dir("/proc")? {
-            let process = entry?.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Process::read);
-            cost.postgres_us += process.filter(|one| one.parent == self.postmaster).map_or(0, |one| one.used_us);
+            let process =
+                entry?.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Process::read);
+            cost.postgres_us +=
+                process.filter(|one| one.parent == self.postmaster).map_or(0, |one| one.used_us);
         }
         Ok(cost)
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::cost::Cost;
-use super::{FEW, MANY};
-use crate::load::{CONNECTIONS, Run};
+use super::{CONNECTIONS, FEW, MANY};
+use crate::load::{self, Run};
 use crate::receiver::WEBHOOKS;
 use crate::report::{Line, mb, median, median_of, ms};
 
@@ -23,6 +23,10 @@ pub struct Figures {
     pub one: Vec<Run>,
     /// Rounds of two nodes with Redis.
     pub two: Vec<Run>,
+    /// Rounds of the empty handler and of one node with Redis, over few connections.
+    pub empty_over_few: Vec<Run>,
+    pub one_over_few: Vec<Run>,
+    pub one_over_few_cost: Cost,
     /// What the rounds cost, all together.
     pub postgres_cost: Cost,
     pub one_cost: Cost,
@@ -47,8 +51,11 @@ impl Figures {
     /// The lines of the table.
     pub fn lines(&self) -> Result<Vec<Line>> {
         let mut lines = self.node_lines()?;
+        lines.extend(self.few_connections_lines()?);
         lines.extend(cost_lines("PostgreSQL", &self.postgres, self.postgres_cost)?);
         lines.extend(cost_lines("PostgreSQL + Redis", &self.one, self.one_cost)?);
+        let few = format!("PostgreSQL + Redis, {} connections", load::CONNECTIONS);
+        lines.extend(cost_lines(&few, &self.one_over_few, self.one_over_few_cost)?);
         lines.extend(cost_lines("PostgreSQL + Redis, two nodes", &self.two, self.two_cost)?);
         lines.extend(cost_lines("PostgreSQL + Redis, one signal at a time", &self.alone, self.alone_cost)?);
         lines.extend(self.webhook_lines()?);
@@ -60,9 +67,9 @@ impl Figures {
         let beside = beside(&self.one, &self.empty_handler)?;
         let two = self::beside(&self.two, &self.one)?;
         let late_us = median(&self.one, |run| micros(run, 0.99))?;
-        let what = format!("PostgreSQL + Redis, {WEBHOOKS} webhooks, {CONNECTIONS} connections");
+        let what = format!("PostgreSQL + Redis, {WEBHOOKS} webhooks");
         Ok(vec![
-            Line::plain("Empty handler beside the rounds below: throughput", format!("{empty:.0}/s")),
+            Line::plain(&format!("Cluster mode, {CONNECTIONS} connections. Empty handler: throughput"), format!("{empty:.0}/s")),
             Line::plain("PostgreSQL: throughput", rate(&self.postgres)?),
             Line::plain("PostgreSQL: p50 / p99", quantiles(&self.postgres)?),
             Line::plain(
@@ -85,6 +92,16 @@ impl Figures {
                 "PostgreSQL + Redis, one signal at a time: p50",
                 ms(median(&self.alone, |run| micros(run, 0.5))?),
             ),
+        ])
+    }
+
+    fn few_connections_lines(&self) -> Result<[Line; 3]> {
+        let what = format!("PostgreSQL + Redis, {} connections", load::CONNECTIONS);
+        let beside = beside(&self.one_over_few, &self.empty_over_few)?;
+        Ok([
+            Line::plain(&format!("{what}: throughput"), rate(&self.one_over_few)?),
+            Line::plain(&format!("{what}: p50 / p99"), quantiles(&self.one_over_few)?),
+            Line::plain(&format!("{what}: beside empty handler"), format!("{beside:.2}")),
         ])
     }
 

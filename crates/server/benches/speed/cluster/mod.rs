@@ -19,10 +19,20 @@ use cost::{Cost, Meter};
 use database::Database;
 pub use figures::Figures;
 
-/// Each connection sends its next request as soon as it has its answer.
-const FAST: Pace = Pace::AsFastAsPossible;
+/// How a round is sent.
+#[derive(Clone, Copy, Debug)]
+struct How {
+    connections: usize,
+    pace: Pace,
+}
+
+/// How many connections send at once to a cluster: a balancer keeps more of them than a small machine's few senders. The
+/// rounds beside these are over as many as everywhere else.
+const CONNECTIONS: usize = 256;
+const FAST: How = How { connections: CONNECTIONS, pace: Pace::AsFastAsPossible };
+const OVER_FEW: How = How { connections: load::CONNECTIONS, ..FAST };
 /// How often each installation is measured, in turns.
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 5;
 /// How many webhooks are stored in the small and in the large installation.
 const FEW: usize = 1_000;
 const MANY: usize = 1_000_000;
@@ -74,12 +84,18 @@ struct Installation {
 }
 
 impl Installation {
-    async fn start(name: &'static str, urls: (&str, Option<&str>), webhooks: usize, nodes: usize) -> Result<Self> {
+    async fn start(
+        name: &'static str,
+        urls: (&str, Option<&str>),
+        webhooks: usize,
+        nodes: usize,
+    ) -> Result<Self> {
         println!("Preparing {webhooks} webhooks: {name} ...");
         let (postgres, redis) = urls;
         let database = Database::with_webhooks(postgres, webhooks).await?;
         let url = database.url()?;
-        let mut variables = vec![("ATOMIK_STORE__POSTGRES_URL", url.as_str()), ("ATOMIK_SECRETS__MASTER_KEY", MASTER_KEY)];
+        let mut variables =
+            vec![("ATOMIK_STORE__POSTGRES_URL", url.as_str()), ("ATOMIK_SECRETS__MASTER_KEY", MASTER_KEY)];
         variables.extend(redis.map(|redis| ("ATOMIK_STORE__REDIS_URL", redis)));
         let mut made = Self { name, database, nodes: Vec::new(), started_in: Duration::ZERO };
         for _ in 0..nodes {
@@ -96,21 +112,21 @@ impl Installation {
         self.nodes.iter().map(|(node, _)| node)
     }
 
-    async fn send(&self, requests: Arc<Vec<Vec<u8>>>, pace: Pace) -> Result<Run> {
+    async fn send(&self, requests: Arc<Vec<Vec<u8>>>, how: How) -> Result<Run> {
         let ports: Vec<_> = self.servers().map(|node| node.port).collect();
-        load::send_all(&ports, requests, pace).await
+        load::send_all_over(how.connections, &ports, requests, how.pace).await
     }
 
     /// Sends all, and adds what that cost.
     async fn round(
         &self,
         requests: Arc<Vec<Vec<u8>>>,
-        pace: Pace,
+        how: How,
         meter: &mut Meter,
         cost: &mut Cost,
     ) -> Result<Run> {
         let before = meter.read(self.servers()).await?;
-        let run = self.send(requests, pace).await?;
+        let run = self.send(requests, how).await?;
         *cost += meter.read(self.servers()).await? - before;
         Ok(describe(self.name, run))
     }
@@ -136,7 +152,7 @@ async fn many_nodes(servers: &Servers, figures: &mut Figures) -> Result<()> {
 
     let mut unique = 0;
     let warm_up = requests(&credentials, 1, &mut unique);
-    load::send_all(&[empty.port], Arc::clone(&warm_up), FAST).await?;
+    empty_handler(&empty, Arc::clone(&warm_up), FAST).await?;
     for installation in [&postgres, &one, &two] {
         installation.send(Arc::clone(&warm_up), FAST).await?;
     }
@@ -144,24 +160,32 @@ async fn many_nodes(servers: &Servers, figures: &mut Figures) -> Result<()> {
         println!("Cluster mode and empty handler, round {round} of {ROUNDS} ...");
         let requests = requests(&credentials, EACH, &mut unique);
         tokio::time::sleep(REFILL).await;
-        let run = load::send_all(&[empty.port], Arc::clone(&requests), FAST).await?;
-        figures.empty_handler.push(describe("empty handler", run));
+        figures.empty_handler.push(empty_handler(&empty, Arc::clone(&requests), FAST).await?);
         let run = postgres.round(Arc::clone(&requests), FAST, &mut meter, &mut figures.postgres_cost).await?;
         figures.postgres.push(run);
         let run = one.round(Arc::clone(&requests), FAST, &mut meter, &mut figures.one_cost).await?;
         figures.one.push(run);
-        figures.two.push(two.round(requests, FAST, &mut meter, &mut figures.two_cost).await?);
+        figures.two.push(two.round(Arc::clone(&requests), FAST, &mut meter, &mut figures.two_cost).await?);
+        let run = empty_handler(&empty, Arc::clone(&requests), OVER_FEW).await?;
+        figures.empty_over_few.push(run);
+        let run = one.round(requests, OVER_FEW, &mut meter, &mut figures.one_over_few_cost).await?;
+        figures.one_over_few.push(run);
     }
 
     println!("One signal at a time ...");
     tokio::time::sleep(REFILL).await;
     let requests = requests(&credentials[..ALONE], 1, &mut unique);
-    let pace = Pace::Every(ALONE_GAP);
-    figures.alone.push(one.round(requests, pace, &mut meter, &mut figures.alone_cost).await?);
+    let how = How { pace: Pace::Every(ALONE_GAP), ..OVER_FEW };
+    figures.alone.push(one.round(requests, how, &mut meter, &mut figures.alone_cost).await?);
     for installation in [postgres, one, two] {
         installation.end().await?;
     }
     Ok(())
+}
+
+async fn empty_handler(server: &Server, requests: Arc<Vec<Vec<u8>>>, how: How) -> Result<Run> {
+    let run = load::send_all_over(how.connections, &[server.port], requests, how.pace).await?;
+    Ok(describe("empty handler", run))
 }
 
 /// The same signals with few webhooks stored, and with many, spread over all of them.
