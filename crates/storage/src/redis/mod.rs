@@ -6,17 +6,21 @@ mod bus;
 mod link;
 mod rate;
 
+use std::sync::Arc;
+
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use address::Address;
 pub use address::place_of;
 use link::Link;
+use rate::Taker;
 
 /// Redis, as one installation uses it. What many nodes share is found under the installation's own prefix.
 pub struct Redis {
-    link: Link,
+    link: Arc<Link>,
     prefix: String,
+    taker: Taker,
 }
 
 impl Redis {
@@ -27,7 +31,8 @@ impl Redis {
     /// A sentence without secrets, where the URL is not one of Redis.
     pub async fn open(url: &SecretString, installation: Uuid) -> Result<Self, String> {
         let prefix = format!("atomik:{installation}:");
-        let link = Link::open(Address::parse(url)?, rate::probe(&prefix)).await;
-        Ok(Self { link, prefix })
+        let link = Arc::new(Link::open(Address::parse(url)?, rate::probe(&prefix)).await);
+        let taker = Taker::over(Arc::clone(&link));
+        Ok(Self { link, prefix, taker })
     }
 }
