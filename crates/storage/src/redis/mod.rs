@@ -1,10 +1,14 @@
-//! Redis (6 or later, or what speaks as it does): what nodes count together, and what they tell each other. Nothing is kept
-//! there that has to be kept. It may be emptied, held still or lost at any time, and then comes back by itself.
+//! Redis (6 or later, or what speaks as it does): what nodes count together, which signals they stored a moment ago, and what
+//! they tell each other. Nothing is kept there that has to be kept. It may be emptied, held still or lost at any time, and then
+//! comes back by itself.
 
 mod address;
 mod bus;
 mod link;
 mod rate;
+mod repeats;
+
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -12,10 +16,12 @@ use uuid::Uuid;
 use address::Address;
 pub use address::place_of;
 use link::Link;
+use repeats::Teller;
 
 /// Redis, as one installation uses it. What many nodes share is found under the installation's own prefix.
 pub struct Redis {
-    link: Link,
+    link: Arc<Link>,
+    teller: Teller,
     prefix: String,
 }
 
@@ -27,7 +33,8 @@ impl Redis {
     /// A sentence without secrets, where the URL is not one of Redis.
     pub async fn open(url: &SecretString, installation: Uuid) -> Result<Self, String> {
         let prefix = format!("atomik:{installation}:");
-        let link = Link::open(Address::parse(url)?, rate::probe(&prefix)).await;
-        Ok(Self { link, prefix })
+        let link = Arc::new(Link::open(Address::parse(url)?, rate::probe(&prefix)).await);
+        let teller = Teller::start(Arc::clone(&link), prefix.clone());
+        Ok(Self { link, teller, prefix })
     }
 }
