@@ -28,6 +28,7 @@ export const PLACES: Readonly<Record<string, readonly string[]>> = {
   '/accounts/$id': ['/accounts/1', '/accounts/1?tab=settings'],
   '/settings': ['/settings'],
   '/users': ['/users'],
+  '/nodes': ['/nodes'],
 };
 
 /** The paths of the routes, as the application itself has them. */

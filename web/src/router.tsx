@@ -97,6 +97,11 @@ const tree = root.addChildren([
       path: '/users',
       component: lazyRouteComponent(() => import('./pages/settings/users'), 'UsersPage'),
     }),
+    createRoute({
+      getParentRoute: framed,
+      path: '/nodes',
+      component: lazyRouteComponent(() => import('./pages/settings/nodes'), 'NodesPage'),
+    }),
   ]),
 ]);
 

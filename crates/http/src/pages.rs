@@ -121,14 +121,16 @@ async fn ready(State(state): State<AppState>) -> impl IntoResponse {
     if let Err(cause) = &readiness.store {
         tracing::warn!(cause, "not ready: the store is unavailable");
     }
-    let ready = readiness.is_ready();
+    // Whoever sends requests here hears of the end before it comes.
+    let stopping = readiness.stopping || *state.stopping().borrow();
+    let ready = readiness.is_ready() && !stopping;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = Ready {
         ready,
         store: if readiness.store.is_ok() { "ok" } else { "unavailable" },
         redis: redis_word(&readiness),
         books_reconciled: readiness.books_reconciled,
-        stopping: readiness.stopping,
+        stopping,
         leases: readiness.leases.map(|kept| if kept { "ok" } else { "lost" }),
     };
     (status, NO_STORE, Json(body))

@@ -8,9 +8,11 @@ mod connection;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use connection::Dispatch;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
@@ -19,6 +21,8 @@ use tokio::sync::Semaphore;
 /// The largest head of a request, in bytes, and the most headers in it; above either: 431.
 pub const MAX_HEAD_BYTES: usize = 8 * 1024;
 const MAX_HEADERS: usize = 100;
+/// The most connections that are taken at the end: more than the system lets wait, as a rule.
+const MAX_WAITING: usize = 4_096;
 /// How long accepting pauses when the machine has no more connections to give.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
@@ -35,7 +39,12 @@ pub struct Bounds {
     pub write_timeout: Duration,
     /// How long a connection may wait for its next request.
     pub idle_timeout: Duration,
-    /// How long a stop waits for requests that are being answered.
+    /// For how long after a stop was asked for connections are still accepted, so that a balancer that asks for readiness
+    /// notices and sends nobody here any more.
+    pub notice: Duration,
+    /// For how long after that an idle connection may still bring a request, which may be under way already.
+    pub linger: Duration,
+    /// How long a stop then waits for requests that are being answered.
     pub drain_timeout: Duration,
 }
 
@@ -47,34 +56,79 @@ impl Default for Bounds {
             body_timeout: Duration::from_secs(15),
             write_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(75),
+            notice: Duration::ZERO,
+            linger: Duration::from_millis(500),
             drain_timeout: Duration::from_secs(4),
         }
     }
 }
 
-/// Serves `app` until `stop` resolves: then no connection is accepted any more, idle ones are closed, and requests that
-/// are being answered get [`Bounds::drain_timeout`] to end. Returns when all have ended or the time is up.
+/// Serves `app` until `stop` resolves, and then, within the bounds of a stop, until everything that was accepted is answered.
+///
+/// From the stop on every answer is its connection's last, and says so. Connections are accepted for [`Bounds::notice`] more,
+/// and those that the system has accepted by then are taken as well: closing the listener would reset them. A listener that
+/// other processes have too stays open, and what comes next is theirs. Connections that stay idle are closed after
+/// [`Bounds::linger`], and requests get [`Bounds::drain_timeout`] to end. Returns when all have ended or the time is up.
 ///
 /// Every request carries the address of its peer as `ConnectInfo<SocketAddr>`.
 pub async fn serve(listener: TcpListener, app: Router, bounds: Bounds, stop: impl Future<Output = ()>) {
-    let protocol = Arc::new(protocol(bounds));
-    let slots = Arc::new(Semaphore::new(bounds.max_connections));
-    let graceful = GracefulShutdown::new();
+    let connections = Connections::new(app, bounds);
     let mut stop = std::pin::pin!(stop);
     loop {
-        let (stream, peer) = tokio::select! {
+        tokio::select! {
             biased;
             () = &mut stop => break,
-            accepted = accept(&listener) => accepted,
+            (stream, peer) = accept(&listener) => connections.begin(stream, peer),
+        }
+    }
+    connections.last_answers.store(true, Ordering::Relaxed);
+    if !bounds.notice.is_zero() {
+        let accepting = async {
+            loop {
+                let (stream, peer) = accept(&listener).await;
+                connections.begin(stream, peer);
+            }
         };
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            tracing::warn!(max = bounds.max_connections, "connection refused: too many are open");
-            continue;
+        // Never ends by itself.
+        let _ = tokio::time::timeout(bounds.notice, accepting).await;
+    }
+    connections.take_waiting(listener);
+    connections.end().await;
+}
+
+/// The open connections of a listener.
+struct Connections {
+    app: Router,
+    bounds: Bounds,
+    protocol: Arc<hyper::server::conn::http1::Builder>,
+    slots: Arc<Semaphore>,
+    graceful: GracefulShutdown,
+    /// Whether each answer is to be its connection's last.
+    last_answers: Arc<AtomicBool>,
+}
+
+impl Connections {
+    fn new(app: Router, bounds: Bounds) -> Self {
+        Self {
+            app,
+            bounds,
+            protocol: Arc::new(protocol(bounds)),
+            slots: Arc::new(Semaphore::new(bounds.max_connections)),
+            graceful: GracefulShutdown::new(),
+            last_answers: Arc::default(),
+        }
+    }
+
+    fn begin(&self, stream: TcpStream, peer: SocketAddr) {
+        let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else {
+            tracing::warn!(max = self.bounds.max_connections, "connection refused: too many are open");
+            return;
         };
         // Answers are small and complete: waiting for more to send only delays them. Failure costs a little time.
         let _ = stream.set_nodelay(true);
-        let connection = connection::connection(&protocol, stream, peer, app.clone(), bounds);
-        let connection = graceful.watch(connection);
+        let dispatch = Dispatch::new(self.app.clone(), peer, Arc::clone(&self.last_answers));
+        let connection = connection::connection(&self.protocol, stream, dispatch, self.bounds);
+        let connection = self.graceful.watch(connection);
         tokio::spawn(async move {
             // A peer that breaks off or sends no HTTP is its own problem.
             if let Err(error) = connection.await {
@@ -83,10 +137,28 @@ pub async fn serve(listener: TcpListener, app: Router, bounds: Bounds, stop: imp
             drop(slot);
         });
     }
-    drop(listener);
-    let open = graceful.count();
-    if tokio::time::timeout(bounds.drain_timeout, graceful.shutdown()).await.is_err() {
-        tracing::warn!(open, "stopped before every request was answered");
+
+    /// Takes the connections that wait to be accepted, and closes the listener.
+    fn take_waiting(&self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
+        for _ in 0..MAX_WAITING {
+            // It does not block: where nobody waits that is an error.
+            let Ok((stream, peer)) = listener.accept() else { return };
+            let taken = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            if let Ok(stream) = taken {
+                self.begin(stream, peer);
+            }
+        }
+    }
+
+    async fn end(self) {
+        let all = u32::try_from(self.bounds.max_connections).unwrap_or(u32::MAX);
+        // Each connection holds one.
+        let _ = tokio::time::timeout(self.bounds.linger, self.slots.acquire_many(all)).await;
+        let open = self.graceful.count();
+        if tokio::time::timeout(self.bounds.drain_timeout, self.graceful.shutdown()).await.is_err() {
+            tracing::warn!(open, "stopped before every request was answered");
+        }
     }
 }
 

@@ -64,6 +64,8 @@ fn patient() -> Bounds {
         body_timeout: PATIENCE,
         write_timeout: PATIENCE,
         idle_timeout: PATIENCE,
+        notice: Duration::ZERO,
+        linger: Duration::ZERO,
         drain_timeout: PATIENCE,
     }
 }
@@ -238,6 +240,60 @@ async fn a_stop_answers_what_is_under_way_and_closes_what_is_idle() {
     assert!(read_to_end(&mut busy).await.ends_with("released"));
     tokio::time::timeout(PATIENCE, server.ended).await.expect("it does not end").unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn an_idle_connection_may_bring_one_more_request_and_hears_that_it_was_the_last() {
+    let server = start(Bounds { linger: PATIENCE, ..patient() }).await;
+    let mut idle = server.connect().await;
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    assert!(!read_until(&mut idle, "hello").await.contains("connection: close"));
+    server.stop.send(()).unwrap();
+    // Nobody is accepted any more, so the stop has begun.
+    while TcpStream::connect(server.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let answer = read_to_end(&mut idle).await;
+    assert!(answer.contains("connection: close") && answer.ends_with("hello"), "{answer}");
+    tokio::time::timeout(PATIENCE, server.ended).await.expect("it waits for nobody").unwrap();
+}
+
+#[tokio::test]
+async fn connections_that_wait_to_be_accepted_at_a_stop_are_answered() {
+    // The stop comes first: whoever is served was waiting.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        waiting.push(stream);
+    }
+    let app = Router::new().route("/", get(async || "hello"));
+    let ended = tokio::spawn(serve(listener, app, patient(), async {}));
+    for mut stream in waiting {
+        assert!(read_to_end(&mut stream).await.ends_with("hello"));
+    }
+    tokio::time::timeout(PATIENCE, ended).await.expect("it does not end").unwrap();
+}
+
+#[tokio::test]
+async fn connections_are_accepted_until_the_notice_is_over() {
+    let server = start(Bounds { notice: PATIENCE, ..patient() }).await;
+    server.stop.send(()).unwrap();
+    let last = async {
+        loop {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+            if read_until(&mut stream, "hello").await.contains("connection: close") {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, last).await.expect("no answer says that it is the last");
+    assert!(!server.ended.is_finished());
+    server.ended.abort();
 }
 
 #[tokio::test]

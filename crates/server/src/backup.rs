@@ -26,11 +26,18 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// venue's copy has done, the books have recorded as meant, because they record before they send. What they have not heard
 /// yet, and what they were about to send, the next start asks the venue, as it does after a kill.
 ///
+/// In a PostgreSQL database it is the same, though both are in one: the two copies are still two transactions. There the
+/// venue is held on all nodes, and its copy is a file as of an embedded one, as the copy of the books is.
+///
 /// # Errors
 /// Sentences for the operator. No file of this backup is left.
 pub async fn backup(config: &Config, file: &Path) -> anyhow::Result<()> {
     let store = store::open_existing(config).await?;
-    let Some(held) = HeldVenue::hold(&config.store.data_dir).await? else {
+    let held = match &config.store.postgres_url {
+        Some(url) => HeldVenue::hold_in_postgres(url.secret()).await?,
+        None => HeldVenue::hold(&config.store.data_dir).await?,
+    };
+    let Some(held) = held else {
         copy_books(&*store, file).await?;
         output::line(format_args!(
             "Backed up to {}. The paper broker has not run yet, so there is nothing of it to copy.",
@@ -57,8 +64,13 @@ pub async fn backup(config: &Config, file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn copy_both(store: &dyn Store, file: &Path, held: HeldVenue, venue_file: &Path) -> anyhow::Result<()> {
-    held.copy(venue_file.to_str().context("the backup file's name is not UTF-8")?).await?;
+async fn copy_both(
+    store: &dyn Store,
+    file: &Path,
+    mut held: HeldVenue,
+    venue_file: &Path,
+) -> anyhow::Result<()> {
+    held.copy(venue_file).await?;
     let let_go = async {
         tokio::time::timeout(BEGINNING, begun(file)).await.context("no backup was made: the disk is slow")?;
         anyhow::Ok(held.release().await?)

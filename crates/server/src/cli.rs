@@ -39,6 +39,8 @@ pub enum Command {
     Halt(HaltArgs),
     /// Replace the master key
     Secrets(SecretsArgs),
+    /// Move everything into a PostgreSQL database, and make one that was restored fit to be served
+    Store(StoreArgs),
     /// Say whether the configuration can be used, and what comes of it
     CheckConfig(CheckConfigArgs),
     /// Print the API's OpenAPI document
@@ -271,6 +273,45 @@ pub enum SecretsAction {
     /// The server must be stopped. The new key takes the old one's place in its file; backups made before need the old
     /// one, so keep a copy of it as long as you keep them. Sessions stay; open forms must be loaded again.
     Rotate,
+}
+
+/// `store`.
+#[derive(Debug, Args)]
+pub struct StoreArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    #[command(subcommand)]
+    pub action: StoreAction,
+}
+
+/// What to do with stores.
+#[derive(Debug, Subcommand)]
+pub enum StoreAction {
+    /// Copy the data directory's store into an empty PostgreSQL database, and compare the two row by row
+    ///
+    /// The server must be stopped. The data directory stays as it is: once the database is served, nobody may serve the
+    /// directory's store again, so put its atomik.db away. The master key stays what it is, and every node needs it.
+    ///
+    /// A copy that was cut off, or that differs, is not served; drop the database and begin again with an empty one.
+    Copy(StoreTarget),
+    /// Compare a copy with the data directory's store once more, before the first server serves it
+    Compare(StoreTarget),
+    /// Halt a database that PostgreSQL's own tools restored, and let it replay nothing
+    ///
+    /// Before the first server serves it; no server may use it. Signals that waited become `restored`, and everything is halted
+    /// until a person has compared the positions and lifts the halt. What `atomik backup` makes is so already.
+    Restored,
+}
+
+/// Which database.
+#[derive(Debug, Args)]
+pub struct StoreTarget {
+    /// The database: postgres://user:password@host:port/database [default: store.postgres_url of the configuration]
+    ///
+    /// Other users of this machine can see it while the command runs. ATOMIK_STORE__POSTGRES_URL in the environment, or
+    /// store.postgres_url in the configuration file, keeps the password to yourself.
+    #[arg(long, value_name = "URL")]
+    pub to: Option<String>,
 }
 
 /// `backup`.

@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod explain;
 mod halt;
+mod listener;
 mod master_key;
 mod node;
 mod output;
@@ -13,10 +14,12 @@ mod secrets;
 mod send;
 mod serve;
 mod store;
+mod store_copy;
 mod telemetry;
 mod user;
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -46,20 +49,25 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    // Before there are threads: what names the sockets is taken out of the environment.
+    let inherited = match &cli.command {
+        Command::Serve(_) => listener::inherited()?,
+        _ => None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the worker threads cannot be started")?;
-    let result = runtime.block_on(perform(cli.command));
+    let result = runtime.block_on(perform(cli.command, inherited));
     runtime.shutdown_timeout(LAST_WORK);
     result
 }
 
-async fn perform(command: Command) -> anyhow::Result<ExitCode> {
+async fn perform(command: Command, inherited: Option<TcpListener>) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(args) => {
             let listen = args.listen.clone();
-            serve::serve(configuration(&args.config, listen)?).await?;
+            serve::serve(configuration(&args.config, listen)?, inherited).await?;
         }
         Command::Quickstart(args) => {
             quickstart::quickstart(&configuration(&args.config, None)?, &args).await?
@@ -69,6 +77,9 @@ async fn perform(command: Command) -> anyhow::Result<ExitCode> {
         Command::User(args) => user::user(&configuration(&args.config, None)?, args.action).await?,
         Command::Halt(args) => halt::halt(&configuration(&args.config, None)?, args.action).await?,
         Command::Secrets(args) => secrets::secrets(&configuration(&args.config, None)?, args.action).await?,
+        Command::Store(args) => {
+            store_copy::store(&configuration(&args.config, None)?, args.action).await?;
+        }
         Command::CheckConfig(args) => check_config(&args)?,
         Command::Openapi => {
             let document = serde_json::to_string_pretty(&atomik_http::openapi::document())?;

@@ -23,9 +23,10 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::master_key::MasterKey;
 use crate::store::Sealed;
-use crate::{node, output, store, telemetry};
+use crate::{listener, node, output, store, telemetry};
 
-/// How long a stop waits for accepted signals to be finished. With the listener's own wait it stays below ten seconds.
+/// How long a stop waits for accepted signals to be finished. With the listener's own waits (but for `server.drain_s`) it stays
+/// below ten seconds.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long the paper broker may take to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -36,21 +37,27 @@ const SESSION_KEY: &str = "atomik session key 1";
 ///
 /// # Errors
 /// Sentences for the operator, where it cannot begin.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+pub async fn serve(config: Config, inherited: Option<std::net::TcpListener>) -> anyhow::Result<()> {
     telemetry::begin_logging(&config.log)?;
     let stop = stop_signal()?;
     let opened = store::open_for_server(&config).await?;
     let sealed_with = opened.sealed_with().await?;
     let master_key = MasterKey::load_for(&config.secrets, &config.store.data_dir, sealed_with.as_deref())?;
     let Sealed { store, shared } = opened.with_seal(master_key.seal()?).await?;
-    let listener = bind(config.server.listen, "server.listen").await?;
+    let listener = match inherited {
+        Some(listener) => listener::take(listener, config.server.listen)?,
+        None => bind(config.server.listen, "server.listen").await?,
+    };
     let bound = listener.local_addr().context("the listener has no address")?;
+    let own = own_listener(&config).await?;
+    let reached =
+        own.as_ref().map_or(Ok(bound), TcpListener::local_addr).context("the listener has no address")?;
     let metrics = telemetry::begin_metrics()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let venue = open_venue(&config, &clock, &*store).await?;
     let redis = open_redis(&config, &*store).await?;
     let cluster = match &shared {
-        Some(shared) => Some(node::join(&config, bound, shared, redis.clone()).await?),
+        Some(shared) => Some(node::join(&config, reached, shared, redis.clone()).await?),
         None => None,
     };
     let engine = start_engine(&config, clock, &store, &venue, (cluster, redis)).await?;
@@ -73,16 +80,20 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
     announce(&config, &*store, bound).await?;
     let max_connections = usize::try_from(config.server.max_connections.get())?;
-    let bounds = Bounds { max_connections, ..Bounds::default() };
+    let notice = Duration::from_secs(config.server.drain_s.into());
+    let bounds = Bounds { max_connections, notice, ..Bounds::default() };
+    listener::say_ready();
+    let for_nodes = serve_nodes(own, state.clone(), stop.clone());
+    let app = atomik_http::app(state.clone());
     let ending = {
-        let (stop, state) = (stop.clone(), state.clone());
         async move {
             stopped(stop).await;
             tracing::info!("stopping: finishing what was accepted");
+            listener::say_stopping();
             state.close_streams();
         }
     };
-    serve_connections(listener, atomik_http::app(state), bounds, ending).await;
+    tokio::join!(serve_connections(listener, app, bounds, ending), for_nodes);
     engine.stop(FINISH_TIMEOUT).await;
     if tokio::time::timeout(CLOSE_TIMEOUT, venue.close()).await.is_err() {
         tracing::warn!("the paper broker did not close in time");
@@ -115,14 +126,34 @@ async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("{key}: cannot listen on {address}"))
 }
 
+/// Where the other nodes reach this one, where the public listener is not its own.
+async fn own_listener(config: &Config) -> anyhow::Result<Option<TcpListener>> {
+    match config.server.node_listen {
+        Some(address) => Ok(Some(bind(address, "server.node_listen").await?)),
+        None => Ok(None),
+    }
+}
+
+async fn serve_nodes(own: Option<TcpListener>, state: AppState, stop: watch::Receiver<bool>) {
+    if let Some(own) = own {
+        serve_connections(own, atomik_http::app(state), Bounds::default(), stopped(stop)).await;
+    }
+}
+
 async fn open_venue(
     config: &Config,
     clock: &Arc<dyn Clock>,
     store: &dyn Store,
 ) -> anyhow::Result<Arc<PaperVenue>> {
-    // The simulated prices are this installation's own, and the same after every start. A restored copy has others.
+    // The simulated prices are this installation's own, and the same on every node and after every start. A restored copy
+    // has others.
     let (seed, _) = store.installation().as_u64_pair();
-    Ok(Arc::new(PaperVenue::open(&config.store.data_dir, Arc::clone(clock), seed).await?))
+    let clock = Arc::clone(clock);
+    let venue = match &config.store.postgres_url {
+        Some(url) => PaperVenue::open_in_postgres(url.secret(), clock, seed).await?,
+        None => PaperVenue::open(&config.store.data_dir, clock, seed).await?,
+    };
+    Ok(Arc::new(venue))
 }
 
 /// What nodes count together, where the configuration names one. That it cannot be reached now is no reason not to begin.

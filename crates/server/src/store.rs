@@ -63,10 +63,26 @@ pub async fn open_existing_alone(config: &Config) -> anyhow::Result<Opened> {
     open(config, sqlite::Access::Exclusive, postgres::Access::Exclusive).await
 }
 
+/// Opens the data directory's store, whether or not the configuration names a database, and no server may use it.
+///
+/// # Errors
+/// Sentences for the operator.
+pub async fn open_embedded_alone(config: &Config) -> anyhow::Result<SqliteStore> {
+    check_directory(&config.store.data_dir)?;
+    let options = sqlite::OpenOptions { max_size_bytes: config.store.max_size.0, ..Default::default() };
+    Ok(SqliteStore::open_with(&config.store.data_dir, options, SystemClock.now()).await?)
+}
+
 /// A directory that was mistyped is not made to hold an empty store. (A database that was mistyped is not there.)
 fn check_existing(config: &Config) -> anyhow::Result<()> {
-    let dir = &config.store.data_dir;
-    if config.store.postgres_url.is_none() && !dir.join(DATABASE_FILE).exists() {
+    if config.store.postgres_url.is_some() {
+        return Ok(());
+    }
+    check_directory(&config.store.data_dir)
+}
+
+fn check_directory(dir: &Path) -> anyhow::Result<()> {
+    if !dir.join(DATABASE_FILE).exists() {
         bail!("{} is no data directory of atomik; name one with --data-dir", dir.display());
     }
     Ok(())
@@ -79,7 +95,7 @@ async fn open(
 ) -> anyhow::Result<Opened> {
     let (dir, now) = (&config.store.data_dir, SystemClock.now());
     if let Some(url) = &config.store.postgres_url {
-        // The paper broker and the master key are kept there.
+        // The master key is kept there.
         make_directory(dir)?;
         let options = postgres::OpenOptions { access: clustered, ..postgres::OpenOptions::default() };
         let store = PostgresStore::open(url.secret(), options, now).await?;

@@ -13,9 +13,18 @@ use tempfile::TempDir;
 #[test]
 fn help_names_every_command() {
     let help = stdout(&run(&["--help"]));
-    for command in
-        ["serve", "quickstart", "send", "explain", "user", "halt", "check-config", "openapi", "backup"]
-    {
+    for command in [
+        "serve",
+        "quickstart",
+        "send",
+        "explain",
+        "user",
+        "halt",
+        "store",
+        "check-config",
+        "openapi",
+        "backup",
+    ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is missing:\n{help}");
         assert!(run(&[command, "--help"]).status.success());
     }

@@ -91,7 +91,9 @@ async fn an_alert_becomes_a_fill_that_a_restart_keeps() {
     let made = place.quickstart(&server.url());
     send(&server, &made, BUY);
     let first = fills(&server, &made, 1);
-    assert!(!place.data_dir().join("atomik.db").exists(), "the books are in the database");
+    for file in ["atomik.db", "paper.db"] {
+        assert!(!place.data_dir().join(file).exists(), "all books are in the database, and {file} is there");
+    }
     assert!(server.terminate().success());
 
     let mut server = place.serve();
@@ -140,6 +142,7 @@ async fn a_backup_is_a_data_directory() {
     let file = restored.path().join("atomik.db");
     let backup = place.run(&["backup", file.to_str().unwrap()]);
     assert!(backup.status.success(), "{}", stderr(&backup));
+    assert!(restored.path().join("paper.db").exists(), "the paper accounts are beside the books");
     assert!(server.terminate().success());
     let server = Server::start(restored.path());
     assert_eq!(server.get("/api/v1/fills", &made.key), before);

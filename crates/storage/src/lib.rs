@@ -11,6 +11,7 @@ mod overview;
 mod pages;
 pub mod postgres;
 pub mod redis;
+mod restored;
 mod rows;
 pub mod seal;
 mod setup;

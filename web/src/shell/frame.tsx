@@ -26,6 +26,11 @@ const PAGES = [
   ['/settings', 'Settings'],
 ] as const;
 
+const FOR_ADMINISTRATORS = [
+  ['/users', 'Users'],
+  ['/nodes', 'Nodes'],
+] as const;
+
 export function Frame(): ReactNode {
   const me = useQuery(meQuery);
   if (me.isPending) {
@@ -99,7 +104,7 @@ function SignedIn({ me }: { me: Schemas['Me'] }) {
 
 function Pages({ close, isAdministrator }: { close: () => void; isAdministrator: boolean }) {
   const { pathname } = useLocation();
-  const pages = isAdministrator ? [...PAGES, ['/users', 'Users'] as const] : PAGES;
+  const pages = isAdministrator ? [...PAGES, ...FOR_ADMINISTRATORS] : PAGES;
   return (
     <>
       {pages.map(([to, label]) => (

@@ -1,18 +1,19 @@
 //! One paper account behind the port.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use atomik_domain::gate::Approved;
 use atomik_domain::order::PriceSource;
-use atomik_domain::{BrokerAccountId, ClientOrderId, ExecutionReport, Instrument, SignedQty, Symbol};
+use atomik_domain::{ClientOrderId, ExecutionReport, Instrument, SignedQty, Symbol};
 use atomik_ports::broker::{
     Balance, Broker, BrokerError, CancelOutcome, Capabilities, LookUp, Quote, SubmitOutcome, VenuePosition,
 };
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::desk::Command;
+use super::desk::{Command, ConnectionId};
 use super::store::Reader;
 use super::venue::{Account, Moment};
 
@@ -21,19 +22,16 @@ const RETRY_WHEN_BUSY: Duration = Duration::from_millis(100);
 
 /// A connected paper account.
 pub(super) struct PaperBroker {
-    pub account_id: BrokerAccountId,
-    pub session: u64,
+    pub connection: ConnectionId,
     pub commands: mpsc::Sender<Command>,
-    pub reader: Reader,
+    pub reader: Arc<dyn Reader>,
     pub capabilities: Capabilities,
 }
 
 impl Drop for PaperBroker {
     fn drop(&mut self) {
         // Where the queue is full the account stays in memory until it connects again: one account's worth.
-        let _ = self
-            .commands
-            .try_send(Command::Disconnect { account_id: self.account_id, session: self.session });
+        let _ = self.commands.try_send(Command::Disconnect { connection: self.connection });
     }
 }
 
@@ -50,10 +48,8 @@ impl PaperBroker {
             }
         });
         let closed = || BrokerError::Unavailable("the paper venue is closed".to_owned());
-        self.commands
-            .send(Command::Read { account_id: self.account_id, look })
-            .await
-            .map_err(|_| closed())?;
+        let read = Command::Read { connection: self.connection, look };
+        self.commands.send(read).await.map_err(|_| closed())?;
         answered.await.map_err(|_| {
             BrokerError::Unavailable("the paper account is not connected, or cannot be read".to_owned())
         })
@@ -61,7 +57,7 @@ impl PaperBroker {
 
     /// How an order stands in the database; `None` where it is not there.
     async fn stored(&self, id: ClientOrderId) -> Result<Option<ExecutionReport>, String> {
-        let key = (self.account_id, id);
+        let key = (self.connection.account_id, id);
         let found = self.reader.reports(&[key]).await.map_err(|error| error.to_string())?;
         Ok(found.into_values().next())
     }
@@ -76,7 +72,7 @@ impl Broker for PaperBroker {
     async fn submit(&self, order: Approved) -> SubmitOutcome {
         let (answer, answered) = oneshot::channel();
         let request = Box::new(order.into_request());
-        match self.commands.try_send(Command::Submit { account_id: self.account_id, request, answer }) {
+        match self.commands.try_send(Command::Submit { connection: self.connection, request, answer }) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
                 let reason = "the paper venue has too many orders waiting".to_owned();
@@ -94,7 +90,7 @@ impl Broker for PaperBroker {
 
     async fn cancel(&self, _symbol: &Symbol, id: ClientOrderId) -> CancelOutcome {
         let (answer, answered) = oneshot::channel();
-        let cancel = Command::Cancel { account_id: self.account_id, id, answer };
+        let cancel = Command::Cancel { connection: self.connection, id, answer };
         if self.commands.send(cancel).await.is_err() {
             return CancelOutcome::Unknown { evidence: "the paper venue is closed".to_owned() };
         }
@@ -111,15 +107,10 @@ impl Broker for PaperBroker {
     }
 
     async fn look_up(&self, _symbol: &Symbol, id: ClientOrderId) -> LookUp {
-        // In turn behind everything sent before: an order that still waits is not "not found". The database answers
-        // whether or not the account can be read.
-        let (answer, passed) = oneshot::channel();
-        let look = Box::new(move |_: Option<&Account>, _: &Moment| {
-            let _ = answer.send(());
-        });
-        let in_turn = self.commands.send(Command::Read { account_id: self.account_id, look }).await.is_ok();
-        if !in_turn || passed.await.is_err() {
-            return LookUp::Unavailable { evidence: "the paper venue is closed".to_owned() };
+        // In turn behind everything sent before: an order that still waits is not "not found". And only where the account
+        // could be read: while a commit's fate is open, or after another node has connected, what is not there may still come.
+        if let Err(error) = self.look(|_, _| ()).await {
+            return LookUp::Unavailable { evidence: error.to_string() };
         }
         match self.stored(id).await {
             Ok(Some(report)) => LookUp::Found(report),

@@ -13,6 +13,7 @@ use atomik_ports::broker::{
 };
 use atomik_ports::{BrokerConnector, Clock, Credentials, Custody};
 use rust_decimal::Decimal;
+use secrecy::SecretString;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,7 +21,7 @@ use super::broker::PaperBroker;
 use super::desk::{Command, Desk};
 use super::feed::Feed;
 use super::settings::{PaperSettings, setting_fields};
-use super::store::{self, Reader};
+use super::store::{Opened, Reader, StoreFailure, postgres, sqlite};
 use crate::instruments;
 use crate::settings::refused;
 
@@ -31,10 +32,10 @@ pub const DATABASE_FILE: &str = "paper.db";
 
 /// Why the paper venue did not open.
 #[derive(Debug, thiserror::Error)]
-#[error("the paper venue's database {file} cannot be opened: {reason}")]
+#[error("the paper venue's database {place} cannot be opened: {reason}")]
 pub struct OpenError {
-    /// The file.
-    pub file: String,
+    /// The file, or where the PostgreSQL database is, without its password.
+    pub place: String,
     /// What is wrong with it, in the database's words.
     pub reason: String,
 }
@@ -43,7 +44,7 @@ pub struct OpenError {
 #[derive(Debug)]
 pub struct PaperVenue {
     commands: mpsc::Sender<Command>,
-    reader: Reader,
+    reader: Arc<dyn Reader>,
     capabilities: Capabilities,
 }
 
@@ -56,11 +57,38 @@ impl PaperVenue {
     /// [`OpenError`] where the file cannot be opened, is damaged, or was written by a newer version.
     pub async fn open(data_dir: &Path, clock: Arc<dyn Clock>, seed: u64) -> Result<Self, OpenError> {
         let file = data_dir.join(DATABASE_FILE);
-        let opened = store::open(&file).await;
-        let (reader, writer) = opened
-            .map_err(|error| OpenError { file: file.display().to_string(), reason: error.to_string() })?;
+        let opened = sqlite::open(&file).await;
+        Self::begin(opened, || file.display().to_string(), clock, seed)
+    }
+
+    /// Opens the venue in the PostgreSQL database of a URL, in the schema `paper`, and starts this process's desk. Any number
+    /// of processes may have it open: an account belongs to the one that has connected to it last. `seed` must be the same
+    /// for all of them.
+    ///
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`OpenError`] where the database cannot be reached, or was written by a newer version. It does not hold the password.
+    pub async fn open_in_postgres(
+        url: &SecretString,
+        clock: Arc<dyn Clock>,
+        seed: u64,
+    ) -> Result<Self, OpenError> {
+        let opened = postgres::open(url).await;
+        let place = || postgres::place_of(url).unwrap_or_else(|_| "in PostgreSQL".to_owned());
+        Self::begin(opened, place, clock, seed)
+    }
+
+    fn begin(
+        opened: Result<Opened, StoreFailure>,
+        place: impl FnOnce() -> String,
+        clock: Arc<dyn Clock>,
+        seed: u64,
+    ) -> Result<Self, OpenError> {
+        let (reader, books) =
+            opened.map_err(|failure| OpenError { place: place(), reason: failure.to_string() })?;
         let (commands, received) = mpsc::channel(MAX_WAITING);
-        tokio::spawn(Desk::new(clock, Feed::new(seed), reader.clone(), writer).run(received));
+        tokio::spawn(Desk::new(clock, Feed::new(seed), books).run(received));
         Ok(Self { commands, reader, capabilities: capabilities() })
     }
 
@@ -110,12 +138,11 @@ impl BrokerConnector for PaperVenue {
         let connect = Command::Connect { account_id: account.id, settings, reports, answer };
         let closed = || BrokerError::Unavailable("the paper venue is closed".to_owned());
         self.commands.send(connect).await.map_err(|_| closed())?;
-        let session = answered.await.map_err(|_| closed())?.map_err(BrokerError::Unavailable)?;
+        let connection = answered.await.map_err(|_| closed())?.map_err(BrokerError::Unavailable)?;
         Ok(Arc::new(PaperBroker {
-            account_id: account.id,
-            session,
+            connection,
             commands: self.commands.clone(),
-            reader: self.reader.clone(),
+            reader: Arc::clone(&self.reader),
             capabilities: self.capabilities.clone(),
         }))
     }

@@ -4,27 +4,36 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use atomik_domain::{BrokerAccountId, ClientOrderId, ExecutionReport, OrderRequest, OrderStatus};
+use atomik_domain::{BrokerAccountId, ClientOrderId, ExecutionReport, OrderRequest};
 use atomik_ports::Clock;
 use atomik_ports::broker::{CancelOutcome, SubmitOutcome};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use super::answers::{Answer, Outcome, RETRY_AFTER};
 use super::book::Changes;
 use super::feed::Feed;
 use super::settings::PaperSettings;
-use super::store::{CommitFailure, OrderKey, Reader, Writer};
+use super::store::{Books, OrderKey, Rows, SessionNumber, StoreFailure};
 use super::venue::{Account, Moment};
 
 /// The most commands that share a commit.
 const MAX_BATCH: usize = 1_024;
 /// How often resting orders meet the price.
 const TICK: Duration = Duration::from_millis(250);
-/// How long a sender should wait after the database could not be used.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// How often it is asked whether other nodes have connected to accounts. What is committed is safe without; this ends
+/// connections that commit nothing.
+const SWEEP: Duration = Duration::from_secs(2);
 
-/// Looks at an account between two commits; `None` where the account is not to be had.
+/// Looks at an account between two commits; `None` where the account is not to be had, or the connection has ended.
 pub(crate) type Look = Box<dyn FnOnce(Option<&Account>, &Moment) + Send>;
+
+/// One connection to an account, among all that this desk has ever had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectionId {
+    pub account_id: BrokerAccountId,
+    pub number: u64,
+}
 
 /// What the desk can be asked.
 pub(crate) enum Command {
@@ -32,24 +41,23 @@ pub(crate) enum Command {
         account_id: BrokerAccountId,
         settings: PaperSettings,
         reports: mpsc::Sender<ExecutionReport>,
-        answer: oneshot::Sender<Result<u64, String>>,
+        answer: oneshot::Sender<Result<ConnectionId, String>>,
     },
     Disconnect {
-        account_id: BrokerAccountId,
-        session: u64,
+        connection: ConnectionId,
     },
     Submit {
-        account_id: BrokerAccountId,
+        connection: ConnectionId,
         request: Box<OrderRequest>,
         answer: oneshot::Sender<SubmitOutcome>,
     },
     Cancel {
-        account_id: BrokerAccountId,
+        connection: ConnectionId,
         id: ClientOrderId,
         answer: oneshot::Sender<CancelOutcome>,
     },
     Read {
-        account_id: BrokerAccountId,
+        connection: ConnectionId,
         look: Look,
     },
     Close {
@@ -57,20 +65,29 @@ pub(crate) enum Command {
     },
 }
 
-/// A connected account.
-struct Session {
-    number: u64,
-    settings: PaperSettings,
-    reports: mpsc::Sender<ExecutionReport>,
-    /// `None` after a commit that failed, until it is read again.
-    account: Option<Account>,
+impl Command {
+    /// The account that it needs.
+    fn account_id(&self) -> Option<BrokerAccountId> {
+        match self {
+            Self::Submit { connection, .. }
+            | Self::Cancel { connection, .. }
+            | Self::Read { connection, .. } => Some(connection.account_id),
+            // A connection reads the account by itself.
+            Self::Connect { .. } | Self::Disconnect { .. } | Self::Close { .. } => None,
+        }
+    }
 }
 
-/// An answer that waits for the commit.
-enum Answer {
-    Connected(oneshot::Sender<Result<u64, String>>, u64),
-    Submitted(oneshot::Sender<SubmitOutcome>, ExecutionReport),
-    Canceled(oneshot::Sender<CancelOutcome>, Option<ExecutionReport>),
+/// A connected account.
+struct Session {
+    /// Which connection it is.
+    connection: u64,
+    /// Its number in the books.
+    number: SessionNumber,
+    settings: PaperSettings,
+    reports: mpsc::Sender<ExecutionReport>,
+    /// Why there is none, after a commit that failed, until it is read again.
+    account: Result<Account, String>,
 }
 
 /// One batch on its way to the commit.
@@ -78,40 +95,38 @@ enum Answer {
 struct Batch {
     changes: Changes,
     answers: Vec<Answer>,
-    looks: Vec<(BrokerAccountId, Look)>,
-    leaving: Vec<(BrokerAccountId, u64)>,
-    closing: Option<oneshot::Sender<()>>,
+    looks: Vec<(ConnectionId, Look)>,
+    leaving: Vec<ConnectionId>,
 }
+
+/// How orders stand already; the reason where the books cannot be read.
+type Known = Result<HashMap<OrderKey, ExecutionReport>, String>;
 
 /// The desk.
 pub(crate) struct Desk {
     clock: Arc<dyn Clock>,
     feed: Feed,
-    reader: Reader,
-    writer: Writer,
+    books: Box<dyn Books>,
     sessions: HashMap<BrokerAccountId, Session>,
-    last_session: u64,
+    last_connection: u64,
     /// Accounts with resting orders, and those that have to be read again.
     ticking: BTreeSet<BrokerAccountId>,
 }
 
 impl Desk {
-    pub fn new(clock: Arc<dyn Clock>, feed: Feed, reader: Reader, writer: Writer) -> Self {
-        Self {
-            clock,
-            feed,
-            reader,
-            writer,
-            sessions: HashMap::new(),
-            last_session: 0,
-            ticking: BTreeSet::new(),
-        }
+    pub fn new(clock: Arc<dyn Clock>, feed: Feed, books: Box<dyn Books>) -> Self {
+        Self { clock, feed, books, sessions: HashMap::new(), last_connection: 0, ticking: BTreeSet::new() }
     }
 
     /// Works until it is closed, or until nobody can ask any more.
     pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        let mut ticker: Interval = interval(TICK);
-        ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let every = |period: Duration| {
+            let mut ticker: Interval = interval(period);
+            ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticker
+        };
+        let (mut ticker, mut sweeper) = (every(TICK), every(SWEEP));
+        let shared = self.books.are_shared();
         let mut received = Vec::with_capacity(MAX_BATCH);
         let closing = loop {
             let tick = tokio::select! {
@@ -122,6 +137,10 @@ impl Desk {
                     false
                 }
                 _ = ticker.tick(), if !self.ticking.is_empty() => true,
+                _ = sweeper.tick(), if shared && !self.sessions.is_empty() => {
+                    self.sweep().await;
+                    continue;
+                }
             };
             if let Some(done) = self.handle(&mut received, tick).await {
                 break Some(done);
@@ -129,107 +148,134 @@ impl Desk {
         };
         // From here on nothing more is taken: what waits in the queue is dropped with it, unsent.
         drop(commands);
-        self.writer.close().await;
-        self.reader.close().await;
+        self.books.close().await;
         if let Some(done) = closing {
             let _ = done.send(());
         }
     }
 
-    /// Decides, commits and answers one batch. `Some` where it asked to close.
+    /// Decides, commits and answers what was received. `Some` where it asks to close.
     async fn handle(&mut self, received: &mut Vec<Command>, tick: bool) -> Option<oneshot::Sender<()>> {
         let moment = Moment { now: self.clock.now(), feed: self.feed };
-        let mut batch = Batch::default();
+        // First, because it settles what a failed commit left open: what is read after it is the truth.
+        self.read_again(self.unread(received, tick)).await;
         let known = self.known(submitted_keys(received)).await;
+        let mut batch = Batch::default();
+        let mut closing = None;
         for command in received.drain(..) {
-            self.decide(command, &known, &moment, &mut batch).await;
+            match command {
+                Command::Connect { account_id, settings, reports, answer } => {
+                    // What came before belongs to the session before, which the connection ends.
+                    self.finish(std::mem::take(&mut batch), &moment).await;
+                    match self.connect(account_id, settings, reports, &mut batch.changes).await {
+                        Ok(connection) => batch.answers.push(Answer::Connected(answer, connection)),
+                        Err(reason) => drop(answer.send(Err(reason))),
+                    }
+                }
+                // Not at once: the account may have changes in this very batch, which are written from it.
+                Command::Disconnect { connection } => batch.leaving.push(connection),
+                Command::Submit { connection, request, answer } => {
+                    self.submit(connection, &request, answer, &known, &moment, &mut batch);
+                }
+                Command::Cancel { connection, id, answer } => match self.account(connection) {
+                    Ok(account) => {
+                        let report = account.cancel(id, &mut batch.changes);
+                        batch.answers.push(Answer::Canceled(answer, connection.account_id, report));
+                    }
+                    Err(evidence) => drop(answer.send(CancelOutcome::Unknown { evidence })),
+                },
+                Command::Read { connection, look } => batch.looks.push((connection, look)),
+                Command::Close { done } => closing = Some(done),
+            }
         }
         if tick {
             for account_id in self.ticking.clone() {
-                if let Ok(account) = self.account(account_id).await {
+                let session = self.sessions.get_mut(&account_id);
+                if let Some(Session { account: Ok(account), .. }) = session {
                     account.tick(&moment, &mut batch.changes);
                 }
             }
         }
-        let sessions = &self.sessions;
-        let account = |id: BrokerAccountId| sessions.get(&id).and_then(|session| session.account.as_ref());
-        let committed =
-            if batch.changes.is_empty() { Ok(()) } else { self.writer.commit(&batch.changes, account).await };
-        self.settle(&batch.changes, committed.is_ok());
+        self.finish(batch, &moment).await;
+        closing
+    }
+
+    /// Commits a batch, answers it, and makes memory agree.
+    async fn finish(&mut self, batch: Batch, moment: &Moment) {
+        let outcome = if batch.changes.is_empty() {
+            Ok(BTreeSet::new())
+        } else {
+            let rows = Rows::of(&batch.changes, |id| {
+                let session = self.sessions.get(&id)?;
+                Some((session.number, session.account.as_ref().ok()?))
+            });
+            self.books.commit(rows).await
+        };
+        self.settle(&batch.changes, &outcome);
         for answer in batch.answers {
-            answer.give(committed.as_ref().err());
+            answer.give(&outcome);
         }
-        for (account_id, look) in batch.looks {
-            look(self.account(account_id).await.ok().map(|account| &*account), &moment);
+        for (connection, look) in batch.looks {
+            look(self.account(connection).ok().map(|account| &*account), moment);
         }
-        for (account_id, session) in batch.leaving {
-            self.disconnect(account_id, session);
-        }
-        batch.closing
-    }
-
-    /// Forgets an account, unless it was connected anew since.
-    fn disconnect(&mut self, account_id: BrokerAccountId, session: u64) {
-        if self.sessions.get(&account_id).is_some_and(|open| open.number == session) {
-            self.sessions.remove(&account_id);
-            self.ticking.remove(&account_id);
+        for ConnectionId { account_id, number } in batch.leaving {
+            // Unless it was connected anew since.
+            if self.sessions.get(&account_id).is_some_and(|session| session.connection == number) {
+                self.forget(account_id);
+            }
         }
     }
 
-    /// How orders stand already, from the database; the reason where it cannot be read.
-    async fn known(&self, keys: Vec<OrderKey>) -> Result<HashMap<OrderKey, ExecutionReport>, String> {
+    /// Ends an account's connection: with the sender of its reports dropped, whoever listens knows.
+    fn forget(&mut self, account_id: BrokerAccountId) {
+        self.sessions.remove(&account_id);
+        self.ticking.remove(&account_id);
+    }
+
+    /// Ends the connections of accounts that another node has connected to since.
+    async fn sweep(&mut self) {
+        let sessions: Vec<_> = self.sessions.iter().map(|(id, session)| (*id, session.number)).collect();
+        match self.books.outlived(&sessions).await {
+            Ok(outlived) => outlived.into_iter().for_each(|account_id| self.taken_over(account_id)),
+            Err(error) => tracing::debug!(%error, "it cannot be told whether paper accounts are still ours"),
+        }
+    }
+
+    fn taken_over(&mut self, account_id: BrokerAccountId) {
+        tracing::info!(account = account_id.0, "another node has connected to a paper account");
+        self.forget(account_id);
+    }
+
+    async fn known(&mut self, keys: Vec<OrderKey>) -> Known {
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
-        self.reader.reports(&keys).await.map_err(|error| error.to_string())
+        self.books.known(&keys).await.map_err(|error| error.to_string())
     }
 
-    async fn decide(
+    fn submit(
         &mut self,
-        command: Command,
-        known: &Result<HashMap<OrderKey, ExecutionReport>, String>,
+        connection: ConnectionId,
+        request: &OrderRequest,
+        answer: oneshot::Sender<SubmitOutcome>,
+        known: &Known,
         moment: &Moment,
         batch: &mut Batch,
     ) {
-        match command {
-            Command::Connect { account_id, settings, reports, answer } => {
-                match self.connect(account_id, settings, reports, &mut batch.changes).await {
-                    Ok(session) => batch.answers.push(Answer::Connected(answer, session)),
-                    Err(reason) => drop(answer.send(Err(reason))),
-                }
+        let known = known.as_ref().map_err(Clone::clone);
+        let found = known.and_then(|known| Ok((known, self.account(connection)?)));
+        let (known, account) = match found {
+            Ok(found) => found,
+            Err(reason) => {
+                drop(answer.send(SubmitOutcome::NotSent { reason, retry_after: RETRY_AFTER }));
+                return;
             }
-            Command::Disconnect { account_id, session } => {
-                // Not at once: the account may have changes in this very batch, which are written from it.
-                batch.leaving.push((account_id, session));
-            }
-            Command::Submit { account_id, request, answer } => {
-                let account = match known {
-                    Ok(_) => self.account(account_id).await,
-                    Err(reason) => Err(reason.clone()),
-                };
-                let account = match account {
-                    Ok(account) => account,
-                    Err(reason) => {
-                        drop(answer.send(SubmitOutcome::NotSent { reason, retry_after: RETRY_AFTER }));
-                        return;
-                    }
-                };
-                let key = (account_id, request.client_order_id);
-                let earlier = known.as_ref().ok().and_then(|known| known.get(&key)).cloned();
-                let first = batch.changes.find(account_id, request.client_order_id).or(earlier);
-                let report = first.unwrap_or_else(|| account.submit(&request, moment, &mut batch.changes));
-                batch.answers.push(Answer::Submitted(answer, report));
-            }
-            Command::Cancel { account_id, id, answer } => match self.account(account_id).await {
-                Ok(account) => {
-                    let report = account.cancel(id, &mut batch.changes);
-                    batch.answers.push(Answer::Canceled(answer, report));
-                }
-                Err(evidence) => drop(answer.send(CancelOutcome::Unknown { evidence })),
-            },
-            Command::Read { account_id, look } => batch.looks.push((account_id, look)),
-            Command::Close { done } => batch.closing = Some(done),
-        }
+        };
+        let account_id = connection.account_id;
+        let earlier = known.get(&(account_id, request.client_order_id)).cloned();
+        let first = batch.changes.find(account_id, request.client_order_id).or(earlier);
+        let report = first.unwrap_or_else(|| account.submit(request, moment, &mut batch.changes));
+        batch.answers.push(Answer::Submitted(answer, account_id, report));
     }
 
     async fn connect(
@@ -238,58 +284,79 @@ impl Desk {
         settings: PaperSettings,
         reports: mpsc::Sender<ExecutionReport>,
         changes: &mut Changes,
-    ) -> Result<u64, String> {
-        let held = self.sessions.get_mut(&account_id).and_then(|session| session.account.take());
-        let mut account = match held {
-            Some(account) => account,
-            None => {
-                self.reader.account(account_id, settings.clone()).await.map_err(|error| error.to_string())?
-            }
-        };
+    ) -> Result<ConnectionId, String> {
+        let loaded = self.books.load(account_id, &settings, None).await.map_err(|error| error.to_string())?;
+        let (number, mut account) = loaded.ok_or("the paper account cannot be taken over")?;
         account.change_settings(settings.clone(), changes);
-        self.last_session += 1;
-        let number = self.last_session;
-        if !account.resting.is_empty() {
+        self.last_connection += 1;
+        let connection = self.last_connection;
+        if account.resting.is_empty() {
+            self.ticking.remove(&account_id);
+        } else {
             self.ticking.insert(account_id);
         }
-        self.sessions.insert(account_id, Session { number, settings, reports, account: Some(account) });
-        Ok(number)
+        let session = Session { connection, number, settings, reports, account: Ok(account) };
+        self.sessions.insert(account_id, session);
+        Ok(ConnectionId { account_id, number: connection })
     }
 
-    /// A connected account, read again where a failed commit left it unread.
-    async fn account(&mut self, account_id: BrokerAccountId) -> Result<&mut Account, String> {
-        let session = self.sessions.get_mut(&account_id).ok_or("the paper account is not connected")?;
-        let account = match session.account.take() {
-            Some(account) => account,
-            None => {
-                let settings = session.settings.clone();
-                let mut account = self
-                    .reader
-                    .account(account_id, settings.clone())
-                    .await
-                    .map_err(|error| error.to_string())?;
-                // Where the commit of a changed starting balance failed, it is changed once more with the next one.
-                account.change_settings(settings, &mut Changes::default());
-                account
+    /// The accounts that a failed commit left unread, of those that are needed now.
+    fn unread(&self, received: &[Command], tick: bool) -> BTreeSet<BrokerAccountId> {
+        let asked_for = received.iter().filter_map(Command::account_id);
+        let ticking = self.ticking.iter().copied().filter(|_| tick);
+        let is_unread =
+            |id: &BrokerAccountId| self.sessions.get(id).is_some_and(|session| session.account.is_err());
+        asked_for.chain(ticking).filter(is_unread).collect()
+    }
+
+    async fn read_again(&mut self, unread: BTreeSet<BrokerAccountId>) {
+        for account_id in unread {
+            let Some(session) = self.sessions.get_mut(&account_id) else { continue };
+            match self.books.load(account_id, &session.settings, Some(session.number)).await {
+                Ok(Some((number, mut account))) => {
+                    // Where the commit of a changed starting balance failed, it is changed once more with the next one.
+                    account.change_settings(session.settings.clone(), &mut Changes::default());
+                    session.number = number;
+                    session.account = Ok(account);
+                }
+                Ok(None) => self.taken_over(account_id),
+                // The others would only wait for the same.
+                Err(StoreFailure::Unavailable(reason)) => {
+                    session.account = Err(reason);
+                    return;
+                }
+                Err(StoreFailure::Corrupt(reason)) => session.account = Err(reason),
             }
-        };
-        Ok(session.account.insert(account))
+        }
+    }
+
+    /// The account of a connection that has not ended.
+    fn account(&mut self, connection: ConnectionId) -> Result<&mut Account, String> {
+        let session = self.sessions.get_mut(&connection.account_id);
+        let session = session.filter(|session| session.connection == connection.number);
+        let session = session.ok_or("this connection to the paper account has ended")?;
+        session.account.as_mut().map_err(|reason| reason.clone())
     }
 
     /// Makes memory agree with what the commit did, and tells the connections.
-    fn settle(&mut self, changes: &Changes, committed: bool) {
+    fn settle(&mut self, changes: &Changes, outcome: &Outcome) {
         for account_id in &changes.accounts {
             let Some(session) = self.sessions.get_mut(account_id) else { continue };
-            if !committed {
-                session.account = None;
+            match outcome {
+                Ok(outlived) if outlived.contains(account_id) => {
+                    self.taken_over(*account_id);
+                    continue;
+                }
+                Ok(_) => {}
+                Err(failure) => session.account = Err(failure.detail.clone()),
             }
-            if session.account.as_ref().is_none_or(|account| !account.resting.is_empty()) {
-                self.ticking.insert(*account_id);
-            } else {
+            if session.account.as_ref().is_ok_and(|account| account.resting.is_empty()) {
                 self.ticking.remove(account_id);
+            } else {
+                self.ticking.insert(*account_id);
             }
         }
-        if !committed {
+        if outcome.is_err() {
             return;
         }
         for (account_id, report) in &changes.reports {
@@ -305,48 +372,11 @@ impl Desk {
     }
 }
 
-impl Answer {
-    /// Gives the answer, now that the commit has gone one way or the other. Nobody waiting is no error.
-    fn give(self, failure: Option<&CommitFailure>) {
-        match self {
-            Self::Connected(answer, session) => {
-                let result = failure.map_or(Ok(session), |failure| Err(failure.detail.clone()));
-                drop(answer.send(result));
-            }
-            Self::Submitted(answer, report) => drop(answer.send(submitted(report, failure))),
-            Self::Canceled(answer, report) => {
-                let outcome = match (failure, report) {
-                    (Some(failure), _) => CancelOutcome::Unknown { evidence: failure.detail.clone() },
-                    (None, Some(report)) => CancelOutcome::Done(report),
-                    (None, None) => CancelOutcome::NotOpen,
-                };
-                drop(answer.send(outcome));
-            }
-        }
-    }
-}
-
 /// The orders that a batch wants to submit.
 fn submitted_keys(commands: &[Command]) -> Vec<OrderKey> {
     let key = |command: &Command| match command {
-        Command::Submit { account_id, request, .. } => Some((*account_id, request.client_order_id)),
+        Command::Submit { connection, request, .. } => Some((connection.account_id, request.client_order_id)),
         _ => None,
     };
     commands.iter().filter_map(key).collect()
-}
-
-fn submitted(report: ExecutionReport, failure: Option<&CommitFailure>) -> SubmitOutcome {
-    match failure {
-        Some(CommitFailure { fate_unknown: true, detail }) => {
-            SubmitOutcome::Unknown { evidence: format!("the paper venue's commit did not answer: {detail}") }
-        }
-        Some(failure) => SubmitOutcome::NotSent {
-            reason: format!("the paper venue could not record the order: {}", failure.detail),
-            retry_after: RETRY_AFTER,
-        },
-        None if report.status == OrderStatus::Rejected => {
-            SubmitOutcome::Rejected { reason: report.reason.unwrap_or_default() }
-        }
-        None => SubmitOutcome::Accepted(report),
-    }
 }

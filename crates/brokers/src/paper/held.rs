@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use super::connector::DATABASE_FILE;
+use super::store::StoreFailure;
+use super::store::postgres::copy;
 
 /// How long to wait for a moment in which the venue commits nothing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -14,15 +17,33 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Why a venue could not be held or copied, in the database's words.
 #[derive(Debug, thiserror::Error)]
 #[error("the paper venue's database: {0}")]
-pub struct HoldError(#[from] sqlx::Error);
+pub struct HoldError(String);
 
-/// A venue that commits nothing, in whichever process it runs, until this is released or dropped. Orders sent to it
+impl From<sqlx::Error> for HoldError {
+    fn from(error: sqlx::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<StoreFailure> for HoldError {
+    fn from(failure: StoreFailure) -> Self {
+        Self(failure.to_string())
+    }
+}
+
+/// A venue that commits nothing, in whichever processes it runs, until this is released or dropped. Orders sent to it
 /// wait, and after five seconds are answered "not sent".
 #[derive(Debug)]
-pub struct HeldVenue {
+pub struct HeldVenue(Place);
+
+#[derive(Debug)]
+enum Place {
     /// Has the database's only write lock.
-    holder: SqliteConnection,
-    options: SqliteConnectOptions,
+    File {
+        holder: SqliteConnection,
+        options: Box<SqliteConnectOptions>,
+    },
+    Postgres(copy::Held),
 }
 
 impl HeldVenue {
@@ -39,18 +60,33 @@ impl HeldVenue {
             SqliteConnectOptions::new().filename(file).busy_timeout(BUSY_TIMEOUT).disable_statement_logging();
         let mut holder = options.connect().await?;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut holder).await?;
-        Ok(Some(Self { holder, options }))
+        Ok(Some(Self(Place::File { holder, options: Box::new(options) })))
     }
 
-    /// Copies the venue's database as it stands into `to`, which must be an empty file. The copy is not synced.
+    /// Holds the venue of a PostgreSQL database, on all nodes; `None` where there never was one.
+    ///
+    /// # Errors
+    /// [`HoldError`] where the database cannot be reached, was written by a newer version, or somebody else holds it.
+    pub async fn hold_in_postgres(url: &SecretString) -> Result<Option<Self>, HoldError> {
+        Ok(copy::Held::hold(url).await?.map(|held| Self(Place::Postgres(held))))
+    }
+
+    /// Copies the venue's database as it stands into `to`, which must be an empty file and becomes a venue's file. The copy
+    /// is not synced.
     ///
     /// # Errors
     /// [`HoldError`] where the database cannot be read or the copy not be written.
-    pub async fn copy(&self, to: &str) -> Result<(), HoldError> {
-        // Not the holder itself: it is in a transaction.
-        let mut reader = self.options.clone().connect().await?;
-        sqlx::query("VACUUM INTO ?1").bind(to).execute(&mut reader).await?;
-        Ok(reader.close().await?)
+    pub async fn copy(&mut self, to: &Path) -> Result<(), HoldError> {
+        match &mut self.0 {
+            Place::File { options, .. } => {
+                let to = to.to_str().ok_or_else(|| HoldError("the copy's name is not UTF-8".to_owned()))?;
+                // Not the holder itself: it is in a transaction.
+                let mut reader = options.connect().await?;
+                sqlx::query("VACUUM INTO ?1").bind(to).execute(&mut reader).await?;
+                Ok(reader.close().await?)
+            }
+            Place::Postgres(held) => Ok(held.copy(to).await?),
+        }
     }
 
     /// Lets the venue go on.
@@ -58,6 +94,9 @@ impl HeldVenue {
     /// # Errors
     /// None that leaves it held.
     pub async fn release(self) -> Result<(), HoldError> {
-        Ok(self.holder.close().await?)
+        match self.0 {
+            Place::File { holder, .. } => Ok(holder.close().await?),
+            Place::Postgres(held) => Ok(held.release().await?),
+        }
     }
 }

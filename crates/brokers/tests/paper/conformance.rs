@@ -6,17 +6,20 @@ use async_trait::async_trait;
 use atomik_domain::{Amount, ClientOrderId, ExecutionReport, OrderRequest, Price, Qty, Side, Symbol};
 use atomik_ports::Broker;
 use atomik_ports::broker::{BrokerError, LookUp};
-use atomik_testkit::broker_suite;
 use atomik_testkit::broker_suite::{Ability, VenueFixture, Wrong, market_order};
 use atomik_testkit::venues::faults::{Fault, StreamFault};
 use serde_json::{Value, json};
 
-use super::setup::{Setup, decimal, price, qty, symbol};
+use super::setup::{Engine, Setup, decimal, price, qty, symbol};
 
 struct Paper(Setup);
 
-async fn paper() -> Paper {
-    Paper(Setup::with(settings("5000")).await)
+async fn in_a_file() -> Paper {
+    Paper(Setup::on(Engine::Sqlite, settings("5000")).await)
+}
+
+async fn in_postgres() -> Paper {
+    Paper(Setup::on(Engine::Postgres, settings("5000")).await)
 }
 
 fn settings(fixed: &str) -> Value {
@@ -91,4 +94,10 @@ impl VenueFixture for Paper {
     }
 }
 
-broker_suite!(paper);
+mod sqlite {
+    atomik_testkit::broker_suite!(super::in_a_file);
+}
+
+mod postgres {
+    atomik_testkit::broker_suite!(super::in_postgres);
+}

@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod conformance;
+#[path = "../../../storage/tests/database/mod.rs"]
+mod database;
 mod faults;
 mod held;
+mod lost_connections;
+mod nodes;
 mod rules;
 mod setup;
 mod throughput;

@@ -1,10 +1,11 @@
-//! A paper venue in a directory of its own.
+//! A paper venue in a directory or a database of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use atomik_brokers::paper::PaperVenue;
+use atomik_brokers::paper::{DATABASE_FILE, HeldVenue, PaperVenue};
 use atomik_domain::money::parse_decimal;
 use atomik_domain::{
     BrokerAccount, BrokerAccountId, BrokerId, Environment, ExecutionReport, OrderRequest, Price, Qty, Symbol,
@@ -15,8 +16,13 @@ use atomik_ports::{Broker, BrokerConnector, Clock, Credentials};
 use atomik_testkit::broker_suite::approved;
 use rust_decimal::Decimal;
 use serde_json::Value;
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection, Executor};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
+
+use super::database::Database;
 
 /// How long a test waits for what has to happen.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -40,9 +46,97 @@ impl Clock for SetClock {
     }
 }
 
+/// What keeps a venue's books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// Where a venue's books are.
+pub enum Place {
+    Directory(TempDir),
+    Database(Database),
+}
+
+impl Place {
+    pub async fn of(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::Directory(tempfile::tempdir().unwrap()),
+            Engine::Postgres => Self::Database(Database::empty().await),
+        }
+    }
+
+    pub async fn open(&self, clock: Arc<SetClock>) -> PaperVenue {
+        match self {
+            Self::Directory(directory) => PaperVenue::open(directory.path(), clock, 7).await.unwrap(),
+            Self::Database(database) => {
+                PaperVenue::open_in_postgres(&database.url(), clock, 7).await.unwrap()
+            }
+        }
+    }
+
+    pub async fn hold(&self) -> Option<HeldVenue> {
+        match self {
+            Self::Directory(directory) => HeldVenue::hold(directory.path()).await.unwrap(),
+            Self::Database(database) => HeldVenue::hold_in_postgres(&database.url()).await.unwrap(),
+        }
+    }
+
+    /// The directory of books that are in one.
+    pub fn directory(&self) -> &Path {
+        match self {
+            Self::Directory(directory) => directory.path(),
+            Self::Database(_) => panic!("the books are in no directory"),
+        }
+    }
+
+    /// A connection beside the venue's.
+    pub async fn beside(&self) -> Beside {
+        match self {
+            Self::Directory(directory) => {
+                let options = SqliteConnectOptions::new()
+                    .filename(directory.path().join(DATABASE_FILE))
+                    .busy_timeout(Duration::ZERO);
+                Beside::Sqlite(SqliteConnection::connect_with(&options).await.unwrap())
+            }
+            Self::Database(database) => Beside::Postgres(database.raw().await),
+        }
+    }
+}
+
+/// A connection beside the venue's.
+pub enum Beside {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// A statement as SQLite and as PostgreSQL has it.
+pub type Sql = [&'static str; 2];
+
+impl Beside {
+    pub async fn run(&mut self, [sqlite, postgres]: Sql) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => connection.execute(sqlite).await.map(drop),
+            Self::Postgres(connection) => connection.execute(postgres).await.map(drop),
+        }
+    }
+
+    pub async fn execute(&mut self, sql: Sql) {
+        self.run(sql).await.unwrap();
+    }
+
+    pub async fn close(self) {
+        match self {
+            Self::Sqlite(connection) => connection.close().await.unwrap(),
+            Self::Postgres(connection) => connection.close().await.unwrap(),
+        }
+    }
+}
+
 /// A venue, one account, one connection.
 pub struct Setup {
-    pub directory: TempDir,
+    pub place: Place,
     pub clock: Arc<SetClock>,
     pub venue: PaperVenue,
     pub account: BrokerAccount,
@@ -64,14 +158,14 @@ pub fn account(id: i64, settings: Value) -> BrokerAccount {
 }
 
 impl Setup {
-    pub async fn with(settings: Value) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+    pub async fn on(engine: Engine, settings: Value) -> Self {
+        let place = Place::of(engine).await;
         let clock = SetClock::at("2026-03-20T12:00:00Z");
-        let venue = PaperVenue::open(directory.path(), clock.clone(), 7).await.unwrap();
+        let venue = place.open(clock.clone()).await;
         let account = account(1, settings);
         let (sender, reports) = mpsc::channel(4_096);
         let broker = venue.connect(&account, &Credentials::default(), sender).await.unwrap();
-        Self { directory, clock, venue, account, broker, reports }
+        Self { place, clock, venue, account, broker, reports }
     }
 
     /// Connects anew under other settings.
@@ -85,7 +179,7 @@ impl Setup {
     /// Closes the venue and opens it again.
     pub async fn restart(&mut self) {
         self.venue.close().await;
-        self.venue = PaperVenue::open(self.directory.path(), self.clock.clone(), 7).await.unwrap();
+        self.venue = self.place.open(self.clock.clone()).await;
         self.change(self.account.settings.clone()).await;
     }
 

@@ -7,16 +7,19 @@ use atomik_domain::Side;
 use atomik_ports::broker::SubmitOutcome;
 use atomik_ports::{Broker, BrokerConnector, Credentials};
 use atomik_testkit::broker_suite::{approved, market_order};
+use rstest::rstest;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::setup::Engine::{self, Postgres, Sqlite};
 use super::setup::{Setup, account, decimal, qty, symbol};
 
+#[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_accounts_trade_at_once_and_every_order_is_recorded() {
+async fn many_accounts_trade_at_once_and_every_order_is_recorded(#[values(Sqlite, Postgres)] engine: Engine) {
     const ACCOUNTS: i64 = 200;
     const ORDERS: i64 = 50;
-    let mut setup = Setup::with(json!({})).await;
+    let mut setup = Setup::on(engine, json!({})).await;
     let settings = json!({"prices": {"MES": "5000"}, "commission": "0.5"});
     let mut brokers: Vec<Arc<dyn Broker>> = Vec::new();
     let mut receivers = Vec::new();

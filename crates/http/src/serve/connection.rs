@@ -5,14 +5,15 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::ConnectInfo;
-use axum::http::{Request, Response};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Request, Response};
 use bytes::Bytes;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
@@ -28,19 +29,17 @@ use super::Bounds;
 pub(super) fn connection(
     protocol: &http1::Builder,
     stream: TcpStream,
-    peer: SocketAddr,
-    app: Router,
+    dispatch: Dispatch,
     bounds: Bounds,
 ) -> http1::Connection<TokioIo<Bounded>, Dispatch> {
-    let expected = Expected::head();
     let bounded = Bounded {
         stream,
-        expected: expected.clone(),
+        expected: dispatch.expected.clone(),
         bounds,
         reading: Patience::default(),
         writing: Patience::default(),
     };
-    protocol.serve_connection(TokioIo::new(bounded), Dispatch { app, peer, expected })
+    protocol.serve_connection(TokioIo::new(bounded), dispatch)
 }
 
 /// Something that the peer is to send.
@@ -206,12 +205,21 @@ pub(super) struct Dispatch {
     app: Router,
     peer: SocketAddr,
     expected: Expected,
+    /// Whether each answer is to be its connection's last.
+    last_answers: Arc<AtomicBool>,
+}
+
+impl Dispatch {
+    /// For a new connection from `peer`.
+    pub fn new(app: Router, peer: SocketAddr, last_answers: Arc<AtomicBool>) -> Self {
+        Self { app, peer, expected: Expected::head(), last_answers }
+    }
 }
 
 impl hyper::service::Service<Request<Incoming>> for Dispatch {
     type Response = Response<Body>;
     type Error = std::convert::Infallible;
-    type Future = <Router as Service<Request<Body>>>::Future;
+    type Future = Answering;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (mut parts, incoming) = request.into_parts();
@@ -223,7 +231,30 @@ impl hyper::service::Service<Request<Incoming>> for Dispatch {
             self.expected.set(Part::Body);
             Body::new(WatchedBody { incoming, expected: self.expected.clone() })
         };
-        self.app.clone().call(Request::from_parts(parts, body))
+        Answering {
+            answer: self.app.clone().call(Request::from_parts(parts, body)),
+            last_answers: Arc::clone(&self.last_answers),
+        }
+    }
+}
+
+/// An answer on its way. The one that is its connection's last says so, and the connection is closed after it.
+pub(super) struct Answering {
+    answer: <Router as Service<Request<Body>>>::Future,
+    last_answers: Arc<AtomicBool>,
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Body>, std::convert::Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = Pin::new(&mut self.answer).poll(context);
+        polled.map_ok(|mut answer| {
+            if self.last_answers.load(Ordering::Relaxed) {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            answer
+        })
     }
 }
 

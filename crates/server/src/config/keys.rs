@@ -1,13 +1,15 @@
 //! The keys that there are, and what each expects: for errors that help.
 
 /// Every key, and what is expected of its value.
-pub const KEYS: [(&str, &str); 22] = [
+pub const KEYS: [(&str, &str); 24] = [
     ("server.listen", "an address and a port such as 127.0.0.1:8080"),
     ("server.public_url", "http:// or https:// with a host and no path, such as https://atomik.example.com"),
     ("server.node_url", "http:// or https:// with a host and no path, such as http://10.0.0.7:8080"),
+    ("server.node_listen", "an address and a port such as 10.0.0.7:8081"),
     ("server.trusted_proxies", "IP addresses or CIDR ranges, as a list or separated by commas"),
     ("server.metrics_listen", "an address and a port such as 127.0.0.1:9090"),
     ("server.max_connections", "a whole number from 1 on"),
+    ("server.drain_s", "a whole number of seconds"),
     ("store.data_dir", "a directory"),
     ("store.max_size", "a number with KiB, MiB or GiB, such as 10 GiB, or 0"),
     ("store.postgres_url", "postgres://user:password@host:port/database"),

@@ -56,6 +56,9 @@ pub struct Server {
     /// How other nodes reach this one; worked out from the listener where it is not set.
     #[serde(default, deserialize_with = "read::optional")]
     pub node_url: Option<PublicUrl>,
+    /// Where the other nodes reach this one, beside the listener that several share.
+    #[serde(default, deserialize_with = "read::optional")]
+    pub node_listen: Option<SocketAddr>,
     /// Whose `X-Forwarded-For` is believed.
     #[serde(deserialize_with = "read::parsed")]
     pub trusted_proxies: Proxies,
@@ -65,6 +68,9 @@ pub struct Server {
     /// How many connections may be open at once.
     #[serde(deserialize_with = "read::parsed")]
     pub max_connections: NonZeroU32,
+    /// For how many seconds a server that was asked to end still accepts connections, so that a balancer notices.
+    #[serde(deserialize_with = "read::parsed")]
+    pub drain_s: u32,
 }
 
 /// Where things are kept.
@@ -77,7 +83,7 @@ pub struct Store {
     /// How large the database may grow.
     #[serde(deserialize_with = "read::parsed")]
     pub max_size: Size,
-    /// The PostgreSQL database that everything but the paper broker's accounts is kept in.
+    /// The PostgreSQL database that everything but the master key is kept in.
     #[serde(default, deserialize_with = "read::optional")]
     pub postgres_url: Option<DatabaseUrl>,
     /// Cluster mode's Redis.

@@ -13,7 +13,7 @@ use atomik_ports::journal::{Entry, NewSignal, Receipt, Refusal, RepeatKeys, Sign
 use crate::rows::notes_text;
 use crate::values::Binds;
 pub(crate) use merge::{Intent, Merged};
-pub(crate) use repeats::{First, Key, RepeatKey, Verdict, key_of, window_key};
+pub(crate) use repeats::{First, Key, RepeatKey, Verdict, WINDOW, key_of, window_key};
 
 /// Gives out ids and says which signals repeat an accepted one, in the order of the entries.
 pub(crate) trait Judge {

@@ -6,7 +6,8 @@ use atomik_ports::journal::{ID_MEMORY_US, NewSignal, RepeatKeys};
 /// Webhook, and the kind of key followed by the key.
 pub(crate) type Key = (i64, [u8; 17]);
 
-const WINDOW: u8 = b'w';
+/// The kind of a window's keys.
+pub(crate) const WINDOW: u8 = b'w';
 const EXPLICIT: u8 = b'i';
 
 /// An accepted signal, as its repeats need it.

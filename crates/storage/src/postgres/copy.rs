@@ -10,27 +10,9 @@ use sqlx::{Arguments, AssertSqlSafe, Column, Connection, Row, TypeInfo};
 use super::PostgresStore;
 use super::faults::fault;
 use super::retention::KEPT;
+use super::tables::TABLES;
 use crate::sqlite;
 
-/// The tables, each with how it is read in the order of its key. Parents come before what refers to them.
-const TABLES: [(&str, &str); 16] = [
-    ("users", "id"),
-    ("sessions", "id"),
-    ("api_keys", "id"),
-    ("webhooks", "id"),
-    ("broker_accounts", "id"),
-    ("sealed_credentials", "broker_account_id"),
-    ("strategies", "id"),
-    ("halts", "id"),
-    ("signals", "id"),
-    ("deliveries", "id"),
-    ("repeat_keys", "webhook_id, key"),
-    ("outcomes", "signal_id, strategy_id"),
-    ("orders", "id"),
-    ("fills", "id"),
-    ("positions", "id"),
-    ("equity", "broker_account_id, at"),
-];
 /// How many rows are read at a time.
 const STEP: u32 = 2_000;
 

@@ -19,6 +19,7 @@ mod equity;
 mod eras;
 mod faults;
 mod history;
+mod import;
 mod journal;
 mod migrate;
 mod open;
@@ -26,7 +27,9 @@ mod operations;
 mod overview;
 mod partitions;
 mod recorder;
+mod restore;
 mod retention;
+mod tables;
 mod work;
 
 use atomik_domain::UnixMicros;
@@ -36,6 +39,7 @@ use sqlx::postgres::{PgPool, Postgres};
 use uuid::Uuid;
 
 pub use cluster::PostgresBus;
+pub use import::{Compared, Import, ImportError};
 pub use open::OpenError;
 
 use crate::seal::Seal;

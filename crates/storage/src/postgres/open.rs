@@ -13,10 +13,10 @@ use super::connect::Connector;
 use super::faults::sentence;
 use super::recorder::{Recorder, SERVER_LOCK, TRIES, TRY_AGAIN, try_lock};
 use super::work::Slots;
-use super::{Access, OpenOptions, PostgresStore, migrate, partitions};
+use super::{Access, OpenOptions, PostgresStore, import, migrate, partitions};
 
 /// Held by a session that opens the store, so that none meets a schema that another is just making.
-const OPENING_LOCK: i64 = 280_587_225_859;
+pub(super) const OPENING_LOCK: i64 = 280_587_225_859;
 /// How often it is asked for: half a minute in all.
 const OPENING_TRIES: u32 = 300;
 /// The oldest PostgreSQL that will do, as it writes its version: 14.
@@ -81,6 +81,15 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A copy into it was begun and not finished.
+    #[error(
+        "the database {place} holds an unfinished copy of another store, and is not served. Drop it, make an empty one, and \
+         copy again"
+    )]
+    Unfinished {
+        /// The database.
+        place: String,
+    },
     /// Anything else.
     #[error("the database {place} cannot be opened: {reason}")]
     Failed {
@@ -107,6 +116,7 @@ pub(super) async fn open(
     let alone = take_server_lock(&mut connection, options.access, &place).await?;
     check_nodes(&mut connection, options.access, &place).await?;
     prepare_schema(&mut connection, &place, alone || options.access == Access::Together).await?;
+    refuse_unfinished(&mut connection, &place).await?;
     let installation = installation(&mut connection, at).await.map_err(failed)?;
     match options.access {
         Access::Together if alone => share_server_lock(&mut connection).await.map_err(failed)?,
@@ -141,14 +151,14 @@ pub(super) async fn open(
     Ok(store)
 }
 
-fn random_store() -> Result<i64, String> {
+pub(super) fn random_store() -> Result<i64, String> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|error| error.to_string())?;
     Ok(i64::from_be_bytes(random) & i64::MAX)
 }
 
 /// What a server must be to keep what it acknowledges, and all that we write.
-async fn check_server(connection: &mut PgConnection, place: &str) -> Result<(), OpenError> {
+pub(super) async fn check_server(connection: &mut PgConnection, place: &str) -> Result<(), OpenError> {
     let row = sqlx::query(
         "SELECT current_setting('server_version_num')::bigint, current_setting('server_version'), \
          current_setting('server_encoding'), current_setting('fsync'), current_setting('synchronous_commit'), \
@@ -180,7 +190,7 @@ async fn check_server(connection: &mut PgConnection, place: &str) -> Result<(), 
 
 /// Asks for the lock again and again: a session that waits for it in the database would have a snapshot, and an index that is
 /// built beside writers waits for all of those.
-async fn lock_opening(connection: &mut PgConnection, place: &str) -> Result<(), OpenError> {
+pub(super) async fn lock_opening(connection: &mut PgConnection, place: &str) -> Result<(), OpenError> {
     for _ in 0..OPENING_TRIES {
         if try_lock(connection, OPENING_LOCK).await.map_err(|error| failed(place, &error))? {
             return Ok(());
@@ -194,7 +204,7 @@ async fn lock_opening(connection: &mut PgConnection, place: &str) -> Result<(), 
 }
 
 /// Whether nobody else uses the database, and this session has the server's lock.
-async fn take_server_lock(
+pub(super) async fn take_server_lock(
     connection: &mut PgConnection,
     access: Access,
     place: &str,
@@ -228,7 +238,7 @@ async fn share_server_lock(connection: &mut PgConnection) -> Result<(), sqlx::Er
     unlock(connection, SERVER_LOCK).await
 }
 
-async fn unlock(connection: &mut PgConnection, lock: i64) -> Result<(), sqlx::Error> {
+pub(super) async fn unlock(connection: &mut PgConnection, lock: i64) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT pg_advisory_unlock($1)").bind(lock).execute(connection).await.map(drop)
 }
 
@@ -259,7 +269,7 @@ async fn check_nodes(connection: &mut PgConnection, access: Access, place: &str)
 
 /// Brings the schema up to date where that is this one's to do: alone, or beside nodes that go on working with what is added.
 /// Elsewhere makes sure that it is.
-async fn prepare_schema(
+pub(super) async fn prepare_schema(
     connection: &mut PgConnection,
     place: &str,
     may_migrate: bool,
@@ -276,6 +286,12 @@ async fn prepare_schema(
         return Err(OpenError::OlderServer { place: place.to_owned() });
     }
     migrate::migrate(connection).await.map_err(|error| failed_migration(place, error))
+}
+
+/// A copy that was cut off must not be taken for all there is.
+pub(super) async fn refuse_unfinished(connection: &mut PgConnection, place: &str) -> Result<(), OpenError> {
+    let unfinished = import::is_unfinished(connection).await.map_err(|error| failed(place, &error))?;
+    if unfinished { Err(OpenError::Unfinished { place: place.to_owned() }) } else { Ok(()) }
 }
 
 /// What tells this installation from others: read, or made once.
@@ -295,7 +311,7 @@ async fn installation(connection: &mut PgConnection, at: UnixMicros) -> Result<U
     text.parse().map_err(|error: uuid::Error| sqlx::Error::Decode(error.into()))
 }
 
-fn failed(place: &str, error: &sqlx::Error) -> OpenError {
+pub(super) fn failed(place: &str, error: &sqlx::Error) -> OpenError {
     let reason = sentence(error).into_owned();
     OpenError::Failed { place: place.to_owned(), reason }
 }

@@ -31,6 +31,7 @@ use sqlx::SqlitePool;
 use uuid::Uuid;
 
 pub(crate) use faults::fault as copy_fault;
+pub(crate) use journal::MEMORY_US;
 pub use open::OpenError;
 pub(crate) use open::make_copy;
 pub(crate) use operations::{not_writable, reserve};
@@ -38,7 +39,8 @@ pub(crate) use restore::make_restorable;
 
 use crate::seal::Seal;
 use faults::fault;
-use writer::{Work, Writer};
+pub(crate) use writer::Work;
+use writer::Writer;
 
 /// The name of the database file in the data directory.
 pub const DATABASE_FILE: &str = "atomik.db";
@@ -99,6 +101,11 @@ impl SqliteStore {
     /// Begins a write. Waits until it is alone.
     async fn write(&self) -> Result<Work<'_>, StoreError> {
         self.writer.begin().await
+    }
+
+    /// Begins a write that writes nothing: whoever copies all of the store lets nobody write meanwhile.
+    pub(crate) async fn hold(&self) -> Result<Work<'_>, StoreError> {
+        self.write().await
     }
 
     /// Begins a read that sees one moment of the store, however many queries it takes.

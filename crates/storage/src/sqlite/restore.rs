@@ -3,9 +3,7 @@
 use atomik_domain::Code;
 use sqlx::sqlite::SqliteConnection;
 
-/// Why a restored system is halted.
-const WHY: &str = "These books were restored from a backup, and the broker accounts may have traded since. Compare the \
-     positions, adopt or flatten what differs, and then lift this halt.";
+use crate::restored::WHY_HALTED;
 
 /// Makes a copy fit to be served beside or after the original.
 ///
@@ -30,7 +28,7 @@ pub(crate) async fn make_restorable(copy: &mut SqliteConnection) -> Result<(), s
         "INSERT INTO halts (scope, mode, reason, created_at) \
          VALUES ('system', 'all', ?1, CAST(unixepoch('subsec') * 1000000 AS INTEGER))",
     )
-    .bind(WHY)
+    .bind(WHY_HALTED)
     .execute(copy)
     .await
     .map(drop)

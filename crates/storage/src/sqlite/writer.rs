@@ -71,7 +71,7 @@ impl Writer {
 
 /// A transaction under way. Dropped without [`Work::finish`], it is rolled back.
 #[derive(Debug)]
-pub(super) struct Work<'w> {
+pub(crate) struct Work<'w> {
     writer: &'w Writer,
     slot: MutexGuard<'w, Option<Held>>,
     held: Held,
@@ -95,12 +95,12 @@ impl Work<'_> {
 
     /// What the journal remembers. Whatever is changed in it is forgotten, all of it, unless this transaction is
     /// committed.
-    pub fn recent(&mut self) -> &mut Option<Recent> {
+    pub(super) fn recent(&mut self) -> &mut Option<Recent> {
         &mut self.held.recent
     }
 
     /// Runs the last statements, commits, and gives back what they returned. Returns only when the commit is durable.
-    pub async fn commit(mut self, statements: Statements) -> Result<Vec<SqliteRow>, StoreError> {
+    pub(super) async fn commit(mut self, statements: Statements) -> Result<Vec<SqliteRow>, StoreError> {
         match statements.commit(&mut self.held.connection, self.begun).await {
             Ok(returned) => {
                 *self.slot = Some(self.held);

@@ -16,6 +16,7 @@ use crate::batch::{Batch, Judged, bind_delivery, bind_signal, delivery_columns, 
 use crate::rows::bind_outcome;
 use repeats::Known;
 
+pub(crate) use recent::MEMORY_US;
 pub(super) use recent::Recent;
 
 #[async_trait]

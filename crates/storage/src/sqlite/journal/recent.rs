@@ -16,7 +16,7 @@ use crate::columns::Columns;
 use crate::sqlite::faults::fault;
 
 /// How long a signal is remembered here. Keys that count for longer are in `repeat_keys` as well.
-pub(super) const MEMORY_US: i64 = 2 * UnixMicros::SECOND;
+pub(crate) const MEMORY_US: i64 = 2 * UnixMicros::SECOND;
 /// How many signals are read at a time when it is filled.
 const STEP: i64 = 4_096;
 
