@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use atomik_domain::UnixMicros;
-use atomik_ports::journal::{Changes, Entry, NewSignal, Receipt, Refusal};
+use atomik_ports::journal::{Changes, Entry, NewSignal, Receipt};
 use atomik_ports::{Clock, Store, StoreError, failpoint};
 use tokio::sync::{mpsc, oneshot};
 
@@ -110,12 +110,13 @@ impl Committer {
             .map_err(NotStored::Store)
     }
 
-    /// Stores a refusal, if there is room for it, and says so to `kept` once it can be read. The sender does not wait.
+    /// Stores the row of a delivery that becomes no signal, if there is room for it, and says so to `kept` once it can be
+    /// read. The sender does not wait.
     #[must_use]
-    pub fn note_refusal(&self, refusal: Refusal, kept: impl FnOnce() + Send + 'static) -> bool {
+    pub fn note(&self, entry: Entry, kept: impl FnOnce() + Send + 'static) -> bool {
         let (answer, answered) = oneshot::channel();
         let waiter = (Arc::new(AtomicU8::new(WAITING)), answer);
-        let handed_in = self.hand_in(Delivery { entry: Entry::Refusal(Box::new(refusal)), waiter }).is_ok();
+        let handed_in = self.hand_in(Delivery { entry, waiter }).is_ok();
         if handed_in {
             tokio::spawn(async move {
                 if let Ok(Ok(_)) = answered.await {

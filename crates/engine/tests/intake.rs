@@ -8,6 +8,7 @@ mod house;
 mod intake {
     mod checks;
     mod faults;
+    mod known;
     mod limited;
     mod logs;
     mod rates;

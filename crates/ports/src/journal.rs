@@ -32,6 +32,13 @@ pub trait Journal: Send + Sync {
 pub enum Entry {
     /// A delivery that passed every check: becomes a signal unless it repeats one.
     Signal(Box<NewSignal>),
+    /// A delivery that is known to repeat a stored signal: leaves the same row as a repeat that is found here, and no more.
+    Repeat {
+        /// What it would have become.
+        signal: Box<NewSignal>,
+        /// The signal that it repeats.
+        first: SignalId,
+    },
     /// A delivery that was refused.
     Refusal(Box<Refusal>),
     /// What a lane decided or learned.
@@ -55,7 +62,7 @@ pub enum Receipt {
     },
     /// Its explicit id was used before with another body: nothing was stored but the delivery, refused.
     IdReused,
-    /// The refusal or the changes are recorded.
+    /// The known repeat, the refusal or the changes are recorded.
     Recorded {
         /// Intents that existed already, and were left as they were. The caller must not send them.
         repeated_intents: Vec<ClientOrderId>,

@@ -73,6 +73,11 @@ async fn keep_up(handle: PrometheusHandle) {
 
 fn describe() {
     describe_counter!("atomik_deliveries_total", Unit::Count, "Requests to webhooks, by what became of them");
+    describe_counter!(
+        "atomik_redis_repeats_total",
+        Unit::Count,
+        "Repeats that Redis knew, and the store was not asked for"
+    );
     describe_counter!("atomik_orders_approved_total", Unit::Count, "Orders that passed the gate");
     describe_counter!("atomik_orders_sent_total", Unit::Count, "Orders handed to a broker's adapter");
     describe_histogram!(

@@ -176,3 +176,114 @@ async fn an_encrypted_connection_is_checked() {
     let log = place.log();
     assert!(log.contains("certificate"), "{log}");
 }
+
+const ALERT: &str = r#"{"action":"BUY","price":"5000"}"#;
+
+/// Sets the window in which equal alerts are one, and waits until the program has it.
+fn set_window(server: &Server, made: &Quickstart, window_s: u32) {
+    let change = format!(r#"{{"dedupe_window_s":{window_s}}}"#);
+    let answer = server.exchange(format!(
+        "PATCH /api/v1/webhooks/1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{change}",
+        made.key,
+        change.len()
+    ));
+    assert_eq!(status_of(&answer), 200, "{answer}");
+}
+
+/// Sends the alert; gives the answer without what is every answer's own.
+fn send(server: &Server, made: &Quickstart) -> String {
+    let answer = server.post(&format!("{}?secret={}", made.path, made.secret), "", ALERT);
+    assert_eq!(status_of(&answer), 202, "{answer}");
+    let own = |line: &&str| line.starts_with("date:") || line.starts_with("x-request-id:");
+    answer.split("\r\n").filter(|line| !own(line)).collect::<Vec<_>>().join("\r\n")
+}
+
+/// How many repeats Redis knew.
+fn repeats_known(server: &Server) -> u32 {
+    let metrics = server.exchange("GET /metrics HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+    let line = metrics.lines().find_map(|line| line.strip_prefix("atomik_redis_repeats_total "));
+    line.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap()
+}
+
+/// Where the alert is known, once it is.
+fn known_under(redis: &RedisServer) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(key) = redis.first_key("atomik:*:repeat:1:*") {
+            return key;
+        }
+        assert!(Instant::now() < deadline, "it never came to be known");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_is_answered_the_same_by_redis_and_by_the_store() {
+    let place = Place::new().await;
+    let redis = &place.redis;
+    let server = place.serve(redis.url().expose_secret(), &[]);
+    let made = place.quickstart(&server);
+    server.wait_for("/api/v1/webhooks", &made.key, |hooks| hooks["items"].as_array().unwrap().len() == 1);
+    redis_is(&server, "ok");
+    set_window(&server, &made, 60);
+    let first = send(&server, &made);
+    assert!(!first.contains("idempotent-replayed"), "{first}");
+    known_under(redis);
+    let by_redis = send(&server, &made);
+    assert_eq!(repeats_known(&server), 1);
+    assert!(by_redis.contains("idempotent-replayed: true\r\n"), "{by_redis}");
+    assert_eq!(body_of(&by_redis), body_of(&first));
+
+    redis.control("kill");
+    assert_eq!(send(&server, &made), by_redis, "byte for byte");
+    redis_is(&server, "away");
+    assert_eq!(send(&server, &made), by_redis, "also where it is known to be away");
+    redis.control("start");
+    redis_is(&server, "ok");
+    assert_eq!(send(&server, &made), by_redis, "an empty one knows nothing");
+    assert_eq!(repeats_known(&server), 1);
+
+    let log = server.wait_for("/api/v1/webhooks/1/logs", &made.key, |log| {
+        log["items"].as_array().unwrap().len() == 5
+    });
+    let mut rows = log["items"].as_array().unwrap().clone();
+    for row in &mut rows {
+        for own in ["id", "received_at", "duration_us"] {
+            assert!(row.as_object_mut().unwrap().remove(own).is_some(), "{own} of {row}");
+        }
+    }
+    let by_store = rows.remove(0);
+    assert_eq!(by_store["code"], "replayed");
+    rows.truncate(3);
+    assert!(rows.iter().all(|row| *row == by_store), "{rows:?} {by_store}");
+    assert_eq!(settled_and_equal(&server, &made.key).len(), 1, "it traded once");
+    assert!(server.terminate().success());
+}
+
+#[tokio::test]
+async fn what_is_kept_too_long_does_not_outlast_the_window() {
+    let place = Place::new().await;
+    let redis = &place.redis;
+    let server = place.serve(redis.url().expose_secret(), &[]);
+    let made = place.quickstart(&server);
+    server.wait_for("/api/v1/webhooks", &made.key, |hooks| hooks["items"].as_array().unwrap().len() == 1);
+    redis_is(&server, "ok");
+    let window_s = 5;
+    set_window(&server, &made, window_s);
+    send(&server, &made);
+    let answered = Instant::now();
+    let key = known_under(redis);
+    assert_eq!(redis.say(&format!("PEXPIRE {key} 3600000")), ":1");
+    while answered.elapsed() < Duration::from_secs(window_s.into()) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(redis.say(&format!("EXISTS {key}")), ":1");
+    assert!(!send(&server, &made).contains("idempotent-replayed"), "the window is over");
+    assert_eq!(settled_and_equal(&server, &made.key).len(), 2, "it traded again");
+    set_window(&server, &made, 0);
+    let known = repeats_known(&server);
+    assert!(!send(&server, &made).contains("idempotent-replayed"), "it is switched off");
+    assert_eq!(repeats_known(&server), known);
+    assert!(server.terminate().success());
+}

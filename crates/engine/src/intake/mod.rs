@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use atomik_domain::webhook::SecretHash;
 use atomik_domain::{Alert, Code, SignalId, UnixMicros, WebhookId};
-use atomik_ports::journal::{NewSignal, Receipt, Refusal, RepeatKeys, SignalSource};
+use atomik_ports::journal::{Entry, NewSignal, Receipt, Refusal, RepeatKeys, SignalSource};
+use atomik_ports::rate::{First, Look};
 use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -23,7 +24,7 @@ use crate::registry::{Found, Registry};
 use crate::settings::EngineSettings;
 use crate::ticks::Ticks;
 use crate::work::Work;
-use rate::RateGate;
+use rate::{Looked, RateGate};
 
 /// How much of a refused body is kept.
 const REFUSED_PAYLOAD_BYTES: usize = 4 * 1_024;
@@ -97,6 +98,14 @@ pub struct Intake {
     settings: EngineSettings,
 }
 
+/// A request that passed every check but that for repeats.
+struct Passed {
+    alert: Alert,
+    repeat: Option<RepeatKeys>,
+    /// What the limiter knows of its repeats, where it was asked.
+    looked: Option<Looked>,
+}
+
 /// A refusal on its way to the sender.
 struct Refused {
     status: u16,
@@ -133,7 +142,7 @@ impl Intake {
             return refuse(Refused::new(404, Code::WebhookNotFound, "Webhook not found"));
         };
         match self.check(&found, &inbound).await {
-            Ok(alert) => self.store(&found, inbound, alert).await,
+            Ok(passed) => self.accept(&found, inbound, passed).await,
             Err(refused) => {
                 let in_body = Alert::secret_in(&inbound.body);
                 let payload = masked(&inbound, in_body.as_deref(), REFUSED_PAYLOAD_BYTES);
@@ -160,16 +169,20 @@ impl Intake {
     }
 
     /// The checks from token to payload, in their order: token, IP, secret, subscription, rate, payload.
-    async fn check(&self, found: &Found, inbound: &Inbound) -> Result<Alert, Refused> {
+    async fn check(&self, found: &Found, inbound: &Inbound) -> Result<Passed, Refused> {
         self.check_sender(found, inbound)?;
-        self.rate.admit(found.entry.webhook.id, &found.entry.meter).await.map_err(|retry_after_s| {
+        let webhook = &found.entry.webhook;
+        // Read before the rate's turn and refused after it: one question asks for the rate and for repeats.
+        let alert = read(inbound);
+        let keys = |alert| repeat_keys(alert, inbound, webhook.dedupe_window_s);
+        let repeat = alert.as_ref().ok().and_then(keys);
+        let look = repeat.as_ref().and_then(look_for);
+        let admitted = self.rate.admit(webhook.id, &found.entry.meter, look).await;
+        let looked = admitted.map_err(|retry_after_s| {
             let detail = format!("Rate limit of {} requests per second exceeded", meter::RATE_PER_SECOND);
             Refused { retry_after_s: Some(retry_after_s), ..Refused::new(429, Code::RateLimited, &detail) }
         })?;
-        if let Some(malformed) = &inbound.malformed {
-            return Err(Refused::new(422, malformed.code, &malformed.detail));
-        }
-        Alert::parse(&inbound.body).map_err(|error| Refused::new(422, error.code(), &error.to_string()))
+        Ok(Passed { alert: alert?, repeat, looked })
     }
 
     /// The checks of who sends it, and whether its owner may trade.
@@ -228,31 +241,59 @@ impl Intake {
         }
     }
 
-    async fn store(&self, found: &Found, inbound: Inbound, alert: Alert) -> Answer {
+    async fn accept(&self, found: &Found, inbound: Inbound, passed: Passed) -> Answer {
+        let Passed { alert, repeat, looked } = passed;
         let webhook = &found.entry.webhook;
-        let remote_ip = inbound.remote_ip;
-        let received_at = inbound.received_at;
-        let repeat = repeat_keys(&alert, &inbound, webhook.dedupe_window_s);
         let payload = masked(&inbound, alert.secret.as_deref(), ACCEPTED_PAYLOAD_BYTES);
         let signal = NewSignal {
             user_id: webhook.user_id,
             webhook_id: webhook.id,
             source: SignalSource::Alert,
-            received_at,
+            received_at: inbound.received_at,
             action: alert.action,
             comment: alert.comment,
             price: alert.price,
             quantity: alert.quantity,
             symbol: alert.symbol,
             notes: alert.notes,
-            remote_ip: Some(remote_ip),
+            remote_ip: Some(inbound.remote_ip),
             payload,
             repeat,
             targets: found.targets.to_vec(),
         };
-        let left = inbound.answer_by.saturating_duration_since(Instant::now());
+        match looked.and_then(|looked| looked.first) {
+            Some(first) => self.answer_repeat(found, signal, first),
+            None => self.store(found, signal, inbound.answer_by, looked).await,
+        }
+    }
+
+    /// Answers a repeat of a signal that is known to be stored. Its row in the log is all that is left to be written; the
+    /// sender does not wait for it.
+    fn answer_repeat(&self, found: &Found, signal: NewSignal, first: First) -> Answer {
+        let webhook = &found.entry.webhook;
+        self.meters.delivery(Code::Replayed);
+        let tell = self.telling(found, signal.received_at, (202, Code::Replayed), Some(first.signal_id));
+        let entry = Entry::Repeat { signal: Box::new(signal), first: first.signal_id };
+        // Where more waits than may, the answer is true all the same.
+        let _ = self.committer.note(entry, tell);
+        Answer::Accepted { webhook_id: webhook.id, timestamp: first.received_at, replayed: true }
+    }
+
+    async fn store(
+        &self,
+        found: &Found,
+        signal: NewSignal,
+        answer_by: Instant,
+        looked: Option<Looked>,
+    ) -> Answer {
+        let webhook = &found.entry.webhook;
+        let received_at = signal.received_at;
+        let left = answer_by.saturating_duration_since(Instant::now());
         match self.committer.store_signal(signal, self.settings.store_timeout.min(left)).await {
             Ok(Receipt::Stored { signal_id }) => {
+                if let Some(looked) = looked {
+                    self.rate.remember(webhook.id, looked, First { signal_id, received_at });
+                }
                 self.stored(found, received_at, signal_id);
                 Answer::Accepted { webhook_id: webhook.id, timestamp: received_at, replayed: false }
             }
@@ -285,9 +326,20 @@ impl Intake {
     /// Counts a delivery and tells those who watch.
     fn seen(&self, found: &Found, at: UnixMicros, status: u16, code: Code, signal_id: Option<SignalId>) {
         self.meters.delivery(code);
-        let webhook = &found.entry.webhook;
-        let body = EventBody::Delivery { webhook_id: webhook.id, status, code, signal_id };
-        self.events.publish(webhook.user_id, at, body);
+        self.telling(found, at, (status, code), signal_id)();
+    }
+
+    /// What tells those who watch of a delivery.
+    fn telling(
+        &self,
+        found: &Found,
+        at: UnixMicros,
+        (status, code): (u16, Code),
+        signal_id: Option<SignalId>,
+    ) -> impl FnOnce() + Send + use<> {
+        let events = Arc::clone(&self.events);
+        let (user_id, webhook_id) = (found.entry.webhook.user_id, found.entry.webhook.id);
+        move || events.publish(user_id, at, EventBody::Delivery { webhook_id, status, code, signal_id })
     }
 
     /// Keeps a refusal in the webhook's log, unless too many come at once; then it is counted.
@@ -318,13 +370,9 @@ impl Intake {
             payload,
             suppressed,
         };
-        let events = Arc::clone(&self.events);
         // Whoever is told of it looks into the log at once.
-        let tell = move || {
-            let body = EventBody::Delivery { webhook_id, status, code, signal_id: None };
-            events.publish(user_id, received_at, body);
-        };
-        if !self.committer.note_refusal(refusal, tell) {
+        let tell = self.telling(found, received_at, (status, code), None);
+        if !self.committer.note(Entry::Refusal(Box::new(refusal)), tell) {
             entry.meter.not_kept(suppressed);
         }
     }
@@ -334,6 +382,14 @@ impl Intake {
 fn masked(inbound: &Inbound, in_body: Option<&str>, max_bytes: usize) -> String {
     let presented = inbound.secrets.iter().map(ExposeSecret::expose_secret).chain(in_body);
     mask::masked(&inbound.body, &presented.collect::<Vec<_>>(), max_bytes)
+}
+
+/// The alert, or what is wrong with it.
+fn read(inbound: &Inbound) -> Result<Alert, Refused> {
+    if let Some(malformed) = &inbound.malformed {
+        return Err(Refused::new(422, malformed.code, &malformed.detail));
+    }
+    Alert::parse(&inbound.body).map_err(|error| Refused::new(422, error.code(), &error.to_string()))
 }
 
 fn refuse(refused: Refused) -> Answer {
@@ -361,6 +417,14 @@ fn repeat_keys(alert: &Alert, inbound: &Inbound, window_s: u32) -> Option<Repeat
         [alert.action.as_str().as_bytes(), comment.as_bytes(), quantity.as_bytes(), symbol.as_bytes()];
     let window_us = i64::from(window_s) * UnixMicros::SECOND;
     Some(RepeatKeys::Window { fingerprint: short_hash(&parts), window_us })
+}
+
+/// What the limiter is asked for: windows are its first look, explicit ids are the store's alone.
+fn look_for(repeat: &RepeatKeys) -> Option<Look> {
+    match *repeat {
+        RepeatKeys::Window { fingerprint, window_us } => Some(Look { fingerprint, window_us }),
+        RepeatKeys::Explicit { .. } => None,
+    }
 }
 
 /// The first half of SHA-256 over the parts, each with its length, so that no two lists of parts run together.

@@ -1,12 +1,13 @@
 //! Who decides whether a webhook's rate allows one more: the limiter that all nodes share, or, without it, this node with its
-//! share.
+//! share. The limiter is also the first to know a repeat; without it, the store is.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use atomik_domain::WebhookId;
 use atomik_ports::RateLimiter;
-use atomik_ports::rate::{Rate, Token};
+use atomik_ports::rate::{First, Known, Look, Rate, Token};
 use metrics::{Counter, Gauge, counter, gauge};
 
 use super::meter::{RATE_PER_SECOND, SECOND_US, WebhookMeter, per_second};
@@ -14,6 +15,18 @@ use crate::ticks::Ticks;
 
 /// What a webhook may send, over all nodes.
 const WHOLE: Rate = per_second(RATE_PER_SECOND);
+
+/// What came of looking whether an alert is a repeat.
+#[derive(Clone, Copy, Debug)]
+pub struct Looked {
+    look: Look,
+    /// When it was asked for, in ticks.
+    asked_at: i64,
+    /// When it was looked, by the limiter's clock.
+    at: i64,
+    /// What it repeats, where that is known.
+    pub first: Option<First>,
+}
 
 /// Decides whether a webhook's rate allows one more.
 pub struct RateGate {
@@ -31,25 +44,44 @@ impl RateGate {
         Self { shared: limiter.map(Watched::new), live_nodes, ticks }
     }
 
-    /// Counts a request of the owner: 10 a second, 10 at once, over all nodes.
+    /// Counts a request of the owner: 10 a second, 10 at once, over all nodes. Says what the limiter knows of its repeats, where
+    /// it could be asked for them.
     ///
     /// # Errors
     /// In how many whole seconds the next one may come.
-    pub async fn admit(&self, webhook_id: WebhookId, meter: &WebhookMeter) -> Result<(), u32> {
-        let Some(shared) = &self.shared else { return self.admit_share(meter) };
+    pub async fn admit(
+        &self,
+        webhook_id: WebhookId,
+        meter: &WebhookMeter,
+        look: Option<Look>,
+    ) -> Result<Option<Looked>, u32> {
+        let Some(shared) = &self.shared else { return self.admit_share(meter).map(|()| None) };
         // What one node alone would refuse costs no question, and an emptied limiter lets no node have more.
-        meter.admit(self.ticks.now(), WHOLE).map_err(whole_seconds)?;
-        let token = shared.limiter.take(webhook_id, WHOLE).await;
-        if token != Ok(Token::Taken) {
+        let asked_at = self.ticks.now();
+        meter.admit(asked_at, WHOLE).map_err(whole_seconds)?;
+        let token = shared.limiter.take(webhook_id, WHOLE, look).await;
+        if !matches!(token, Ok(Token::Taken { .. })) {
             meter.give_back(WHOLE);
         }
         match token {
-            Ok(Token::Taken) => Ok(()),
+            Ok(Token::Taken { at, first }) => {
+                shared.repeats.increment(u64::from(first.is_some()));
+                Ok(look.map(|look| Looked { look, asked_at, at, first }))
+            }
             Ok(Token::In(micros)) => Err(whole_seconds(micros)),
             Err(_) => {
                 let _ = shared.look();
-                self.admit_share(meter)
+                self.admit_share(meter).map(|()| None)
             }
+        }
+    }
+
+    /// Makes a signal that was stored known, while there is something left of its window: that began after it was looked.
+    pub fn remember(&self, webhook_id: WebhookId, looked: Looked, first: First) {
+        let Looked { look: Look { fingerprint, window_us }, asked_at, at, .. } = looked;
+        let left = u64::try_from(window_us - (self.ticks.now() - asked_at)).map(Duration::from_micros);
+        if let (Some(shared), Ok(left)) = (&self.shared, left) {
+            shared.limiter.remember(Known { webhook_id, fingerprint, first, at, left });
         }
     }
 
@@ -78,6 +110,8 @@ struct Watched {
     up: Gauge,
     went: Counter,
     came_back: Counter,
+    /// Repeats that it knew.
+    repeats: Counter,
 }
 
 impl Watched {
@@ -89,6 +123,7 @@ impl Watched {
             up: gauge!("atomik_redis_up"),
             went: changes("away"),
             came_back: changes("back"),
+            repeats: counter!("atomik_redis_repeats_total"),
         };
         watched.up.set(1);
         let _ = watched.look();
@@ -131,9 +166,11 @@ mod tests {
 
     #[async_trait]
     impl RateLimiter for Open {
-        async fn take(&self, _: WebhookId, _: Rate) -> Result<Token, LimiterAway> {
-            self.0.clone().map(|()| Token::Taken)
+        async fn take(&self, _: WebhookId, _: Rate, _: Option<Look>) -> Result<Token, LimiterAway> {
+            self.0.clone().map(|()| Token::Taken { at: 0, first: None })
         }
+
+        fn remember(&self, _: Known) {}
 
         fn state(&self) -> Result<(), LimiterAway> {
             self.0.clone()
@@ -151,7 +188,7 @@ mod tests {
     async fn passed(gate: &RateGate, meter: &WebhookMeter, of: usize) -> usize {
         let mut passed = 0;
         for _ in 0..of {
-            passed += usize::from(gate.admit(WebhookId(1), meter).await.is_ok());
+            passed += usize::from(gate.admit(WebhookId(1), meter, None).await.is_ok());
         }
         passed
     }
@@ -190,6 +227,6 @@ mod tests {
     async fn no_limiter_lets_one_node_have_more_than_the_whole() {
         let (gate, meter) = (gate(Some(Arc::new(Open(Ok(())))), 4), WebhookMeter::default());
         assert_eq!(passed(&gate, &meter, 30).await, 10);
-        assert_eq!(gate.admit(WebhookId(1), &meter).await, Err(1));
+        assert_eq!(gate.admit(WebhookId(1), &meter, None).await.map(drop), Err(1));
     }
 }

@@ -73,9 +73,9 @@ impl House {
         Self::of(settings, venue, None).await
     }
 
-    /// The same with a limiter that counts the rate of webhooks.
-    pub async fn limited(limiter: Arc<dyn RateLimiter>) -> Self {
-        Self::of(EngineSettings::default(), None, Some(limiter)).await
+    /// With a limiter that counts the rate of webhooks, and no venue.
+    pub async fn limited(settings: EngineSettings, limiter: Arc<dyn RateLimiter>) -> Self {
+        Self::of(settings, None, Some(limiter)).await
     }
 
     async fn of(

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use atomik_domain::WebhookId;
 use atomik_ports::RateLimiter;
 use atomik_ports::directory::Registration;
-use atomik_ports::rate::{LimiterAway, Rate, Token};
+use atomik_ports::rate::{Known, LimiterAway, Look, Rate, Token};
 use atomik_testkit::builders;
 use axum::body::Body;
 use axum::http::Method;
@@ -166,9 +166,11 @@ struct Limiter(AtomicBool);
 
 #[async_trait]
 impl RateLimiter for Limiter {
-    async fn take(&self, _: WebhookId, _: Rate) -> Result<Token, LimiterAway> {
-        self.state().map(|()| Token::Taken)
+    async fn take(&self, _: WebhookId, _: Rate, _: Option<Look>) -> Result<Token, LimiterAway> {
+        self.state().map(|()| Token::Taken { at: 0, first: None })
     }
+
+    fn remember(&self, _: Known) {}
 
     fn state(&self) -> Result<(), LimiterAway> {
         match self.0.load(Ordering::SeqCst) {

@@ -78,6 +78,10 @@ impl Judged {
                     let id = judge.next_id();
                     batch.take_signal(judge, id, signal, at)
                 }
+                Entry::Repeat { signal, first } => {
+                    batch.note_repeat(judge.next_id(), signal, (202, Code::Replayed), Some(*first), at);
+                    Receipt::Recorded { repeated_intents: Vec::new() }
+                }
                 Entry::Refusal(refusal) => batch.take_refusal(judge.next_id(), refusal, at),
                 Entry::Changes(changes) if changes.lease.is_some_and(|lease| !judge.holds(lease)) => {
                     Receipt::LeaseLost

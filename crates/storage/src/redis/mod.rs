@@ -1,10 +1,12 @@
-//! Redis (6 or later, or what speaks as it does): what nodes count together, and what they tell each other. Nothing is kept
-//! there that has to be kept. It may be emptied, held still or lost at any time, and then comes back by itself.
+//! Redis (6 or later, or what speaks as it does): what nodes count together, which signals they stored a moment ago, and what
+//! they tell each other. Nothing is kept there that has to be kept. It may be emptied, held still or lost at any time, and then
+//! comes back by itself.
 
 mod address;
 mod bus;
 mod link;
 mod rate;
+mod repeats;
 
 use std::sync::Arc;
 
@@ -15,12 +17,14 @@ use address::Address;
 pub use address::place_of;
 use link::Link;
 use rate::Taker;
+use repeats::Teller;
 
 /// Redis, as one installation uses it. What many nodes share is found under the installation's own prefix.
 pub struct Redis {
     link: Arc<Link>,
-    prefix: String,
     taker: Taker,
+    teller: Teller,
+    prefix: String,
 }
 
 impl Redis {
@@ -33,6 +37,7 @@ impl Redis {
         let prefix = format!("atomik:{installation}:");
         let link = Arc::new(Link::open(Address::parse(url)?, rate::probe(&prefix)).await);
         let taker = Taker::over(Arc::clone(&link));
-        Ok(Self { link, prefix, taker })
+        let teller = Teller::start(Arc::clone(&link), prefix.clone());
+        Ok(Self { link, taker, teller, prefix })
     }
 }

@@ -1,14 +1,13 @@
--- Takes a token of each of the buckets KEYS, one after the other. KEYS[n] gets one every ARGV[2n-1] microseconds and holds
--- ARGV[2n] at most. Answers for each 0, or in how many microseconds there will be one. What is kept is the time at which a
--- bucket would be full again.
+-- Takes a token of each of the buckets KEYS[1], KEYS[3] and so on, one after the other. KEYS[n] gets one every ARGV[n]
+-- microseconds and holds ARGV[n + 1] at most. Answers for each 0, or in how many microseconds there will be one; then the time
+-- by which it was counted, and, with a token, the text under KEYS[n + 1], where that is not empty and there is one. What is kept
+-- is the time at which a bucket would be full again.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local function keep(key, full_at)
     redis.call('SET', key, string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000))
 end
-local answers = {}
-for place, key in ipairs(KEYS) do
-    local interval, burst = tonumber(ARGV[2 * place - 1]), tonumber(ARGV[2 * place])
+local function take(key, look_under, interval, burst)
     local room = now + interval * burst
     local full_at = tonumber(redis.call('GET', key) or now) or now
     -- A clock that was set back must not keep a bucket empty until it is where it was.
@@ -18,10 +17,15 @@ for place, key in ipairs(KEYS) do
     end
     local next = math.max(full_at, now) + interval
     if next > room then
-        answers[place] = next - room
-    else
-        keep(key, next)
-        answers[place] = 0
+        return {next - room, now, false}
     end
+    keep(key, next)
+    -- Something else than a text under the key is an error, and no reason to answer nothing.
+    local known = look_under ~= '' and redis.pcall('GET', look_under)
+    return {0, now, type(known) == 'string' and known}
+end
+local answers = {}
+for n = 1, #KEYS, 2 do
+    answers[#answers + 1] = take(KEYS[n], KEYS[n + 1], tonumber(ARGV[n]), tonumber(ARGV[n + 1]))
 end
 return answers

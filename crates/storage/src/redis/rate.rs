@@ -1,17 +1,17 @@
-//! The rate of a webhook over all nodes, in one script, on Redis' own clock. Whatever is asked while one question is under way
-//! goes with the next: most of what a question costs, on both sides, it costs once.
+//! The rate of a webhook over all nodes, and the first look at repeats, in one script, on Redis' own clock. Whatever is asked
+//! while one question is under way goes with the next: most of what a question costs, on both sides, it costs once.
 
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use atomik_domain::WebhookId;
-use atomik_ports::rate::{LimiterAway, Rate, RateLimiter, Token};
+use atomik_ports::rate::{Known, LimiterAway, Look, Rate, RateLimiter, Token};
 use redis::Script;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Redis;
 use super::link::{Answer, Link, MAX_QUESTIONS, Probe};
+use super::{Redis, repeats};
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("rate.lua")));
 
@@ -20,11 +20,20 @@ const PROBE_RATE: Rate = Rate { interval_us: 1, burst: 1_000_000 };
 /// The most tokens in one question: Redis does nothing else meanwhile.
 const MAX_TOKENS: usize = 256;
 
+/// A bucket, and what is looked under beside it: nothing where that is empty.
+struct Bucket {
+    key: String,
+    look_under: String,
+    rate: Rate,
+}
+
+/// What the script answers for a bucket: how long there is no token, the time, and what is under the second key.
+type Taken = (i64, i64, Option<Vec<u8>>);
+
 /// A token that somebody waits for.
 struct Wanted {
-    key: String,
-    rate: Rate,
-    answer: oneshot::Sender<Result<Token, LimiterAway>>,
+    bucket: Bucket,
+    answer: oneshot::Sender<Result<Taken, LimiterAway>>,
 }
 
 /// Where tokens are asked for.
@@ -38,9 +47,9 @@ impl Taker {
         Self(wanted)
     }
 
-    async fn take(&self, key: String, rate: Rate) -> Result<Token, LimiterAway> {
+    async fn take(&self, bucket: Bucket) -> Result<Taken, LimiterAway> {
         let (answer, answered) = oneshot::channel();
-        if self.0.try_send(Wanted { key, rate, answer }).is_err() {
+        if self.0.try_send(Wanted { bucket, answer }).is_err() {
             return Err(LimiterAway(format!("more than {MAX_QUESTIONS} tokens of Redis are waited for")));
         }
         answered.await.unwrap_or_else(|_| Err(LimiterAway("Redis answered for fewer buckets".to_owned())))
@@ -49,39 +58,34 @@ impl Taker {
 
 /// Asks for all that is waited for, again and again.
 async fn ask(link: Arc<Link>, mut waiting: mpsc::Receiver<Wanted>) {
-    let mut wanted = Vec::with_capacity(MAX_TOKENS);
     while let Some(first) = waiting.recv().await {
-        wanted.push(first);
+        let (mut buckets, mut answers) = (vec![first.bucket], vec![first.answer]);
         // Requests that are about to ask do so first.
         tokio::task::yield_now().await;
-        while wanted.len() < MAX_TOKENS
-            && let Ok(one) = waiting.try_recv()
+        while buckets.len() < MAX_TOKENS
+            && let Ok(wanted) = waiting.try_recv()
         {
-            wanted.push(one);
+            buckets.push(wanted.bucket);
+            answers.push(wanted.answer);
         }
-        let buckets = wanted.iter_mut().map(|one| (std::mem::take(&mut one.key), one.rate)).collect();
-        let answers = link.ask(|connection| take(connection, buckets)).await;
-        let mut micros = answers.as_deref().unwrap_or_default().iter();
-        for one in wanted.drain(..) {
-            let token = match (&answers, micros.next()) {
-                (Err(why), _) => Err(LimiterAway(why.clone())),
-                (Ok(_), Some(0)) => Ok(Token::Taken),
-                (Ok(_), Some(micros)) => Ok(Token::In(*micros)),
-                // Whoever waits is told by the end of the channel.
-                (Ok(_), None) => continue,
-            };
-            // Nobody waits any more where the request was given up.
-            let _ = one.answer.send(token);
+        match link.ask(|connection| take(connection, buckets)).await {
+            // Nobody waits any more where the request was given up. Whoever is not answered is told by the end of the channel.
+            Ok(taken) => answers.into_iter().zip(taken).for_each(|(answer, taken)| {
+                let _ = answer.send(Ok(taken));
+            }),
+            Err(why) => answers.into_iter().for_each(|answer| {
+                let _ = answer.send(Err(LimiterAway(why.clone())));
+            }),
         }
     }
 }
 
 /// Takes a token of each of these buckets. Where Redis does not know the script, it is loaded and asked again.
-fn take(mut connection: MultiplexedConnection, buckets: Vec<(String, Rate)>) -> Answer<Vec<i64>> {
+fn take(mut connection: MultiplexedConnection, buckets: Vec<Bucket>) -> Answer<Vec<Taken>> {
     Box::pin(async move {
         let mut invocation = SCRIPT.prepare_invoke();
-        for (key, rate) in buckets {
-            invocation.key(key).arg(rate.interval_us).arg(rate.burst);
+        for Bucket { key, look_under, rate } in buckets {
+            invocation.key(key).key(look_under).arg(rate.interval_us).arg(rate.burst);
         }
         invocation.invoke_async(&mut connection).await
     })
@@ -91,17 +95,36 @@ fn take(mut connection: MultiplexedConnection, buckets: Vec<(String, Rate)>) -> 
 pub fn probe(prefix: &str) -> Probe {
     let key = format!("{prefix}probe");
     Box::new(move |connection| {
-        let taken = take(connection, vec![(key.clone(), PROBE_RATE)]);
+        let bucket = Bucket { key: key.clone(), look_under: String::new(), rate: PROBE_RATE };
+        let taken = take(connection, vec![bucket]);
         Box::pin(async move { taken.await.map(|_| ()) })
     })
 }
 
 #[async_trait]
 impl RateLimiter for Redis {
-    async fn take(&self, webhook_id: WebhookId, rate: Rate) -> Result<Token, LimiterAway> {
+    async fn take(
+        &self,
+        webhook_id: WebhookId,
+        rate: Rate,
+        look: Option<Look>,
+    ) -> Result<Token, LimiterAway> {
         // What is known already is said at once.
         self.state()?;
-        self.taker.take(format!("{}rate:{webhook_id}", self.prefix), rate).await
+        let key = format!("{}rate:{webhook_id}", self.prefix);
+        let look_under = look.map(|look| repeats::key(&self.prefix, webhook_id, &look.fingerprint));
+        let bucket = Bucket { key, look_under: look_under.unwrap_or_default(), rate };
+        match self.taker.take(bucket).await? {
+            (0, at, found) => {
+                let first = look.zip(found).and_then(|(look, value)| repeats::read(&value, at, look.window_us));
+                Ok(Token::Taken { at, first })
+            }
+            (micros, ..) => Ok(Token::In(micros)),
+        }
+    }
+
+    fn remember(&self, known: Known) {
+        self.teller.tell(known);
     }
 
     fn state(&self) -> Result<(), LimiterAway> {

@@ -59,6 +59,16 @@ impl RedisServer {
         answer.trim_end().to_owned()
     }
 
+    /// A key that is like this, where there is one.
+    pub fn first_key(&self, pattern: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.write_all(format!("KEYS {pattern}\r\n").as_bytes()).unwrap();
+        let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+        // How many there are, and then how long the first is and what it is.
+        (lines.next().unwrap() != "*0").then(|| lines.nth(1).unwrap())
+    }
+
     /// Has it do something.
     pub fn order(&self, words: &str) {
         assert_eq!(self.say(words), "+OK", "{words}");

@@ -57,6 +57,35 @@ pub async fn deliveries_tell_what_became_of_each(fixture: &impl Fixture) {
     assert_eq!(unknown.map(drop), Err(StoreError::NotFound));
 }
 
+pub async fn a_repeat_that_was_known_leaves_the_row_of_one_that_was_found(fixture: &impl Fixture) {
+    let store = fixture.store();
+    let alice = tenant(&*store, "alice").await.unwrap();
+    let first = accept(&*store, windowed(&alice, 1), START.plus(1_500)).await;
+    let again = NewSignal {
+        received_at: START.plus(2_000),
+        payload: "again".to_owned(),
+        targets: vec![alice.strategy.id],
+        ..windowed(&alice, 1)
+    };
+    let found = commit(&*store, vec![again.clone()], START.plus(2_300)).await;
+    assert!(matches!(found[0], Receipt::Replayed { .. }), "{found:?}");
+    // It repeats what is named, whatever is known here, and is nothing that others repeat.
+    let known = NewSignal { repeat: windowed(&alice, 2).repeat, ..again };
+    let entries = vec![
+        Entry::Repeat { signal: Box::new(known.clone()), first },
+        Entry::Signal(Box::new(NewSignal { targets: Vec::new(), ..known })),
+    ];
+    let receipts = store.commit(entries, START.plus(2_300)).await.unwrap();
+    let recorded = Receipt::Recorded { repeated_intents: Vec::new() };
+    assert_eq!(receipts[0], recorded);
+    assert!(matches!(receipts[1], Receipt::Stored { .. }), "{receipts:?}");
+    let rows = log(&*store, &alice, DeliveryFilter::Code(Code::Replayed)).await;
+    let [known, found] = rows.as_slice() else { panic!("{rows:?}") };
+    assert!(known.id > found.id);
+    assert_eq!((known.signal_id, known.duration_us), (Some(first), 300));
+    assert_eq!(Delivery { id: found.id, ..known.clone() }, *found);
+}
+
 /// A burst on one webhook lies between the few signals of another: reading these passes over it, and loses none.
 pub async fn a_quiet_webhook_is_read_across_a_burst_on_another(fixture: &impl Fixture) {
     let store = fixture.store();

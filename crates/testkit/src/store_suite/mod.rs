@@ -142,6 +142,7 @@ macro_rules! store_suite {
             history {
                 a_quiet_webhook_is_read_across_a_burst_on_another
                 deliveries_tell_what_became_of_each
+                a_repeat_that_was_known_leaves_the_row_of_one_that_was_found
                 deliveries_are_filtered
                 a_flattening_is_a_signal_and_no_delivery
                 a_signal_comes_with_all_that_came_of_it

@@ -233,7 +233,7 @@ fn lock_leases(store: i64, entries: &[Entry]) -> String {
 fn lease_of(entry: &Entry) -> Option<Lease> {
     match entry {
         Entry::Changes(changes) => changes.lease,
-        Entry::Signal(_) | Entry::Refusal(_) => None,
+        Entry::Signal(_) | Entry::Repeat { .. } | Entry::Refusal(_) => None,
     }
 }
 

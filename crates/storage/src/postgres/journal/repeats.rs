@@ -110,7 +110,7 @@ fn claims(entries: &[Entry], ids: &[i64], at: UnixMicros) -> Vec<Claim> {
                 let first = first_of(signal, SignalId(*id), &repeat, at);
                 Claim { repeat, first }
             }),
-            Entry::Refusal(_) | Entry::Changes(_) => None,
+            Entry::Repeat { .. } | Entry::Refusal(_) | Entry::Changes(_) => None,
         })
         .collect();
     claims.sort_by_key(|claim| claim.repeat.key); // stable: the first of each key stays the first

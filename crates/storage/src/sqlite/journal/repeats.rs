@@ -98,7 +98,7 @@ fn key_with_a_row(entry: &Entry) -> Option<Key> {
         Entry::Signal(signal) => {
             key_of(signal).and_then(|repeat| has_a_row(repeat.counts_us).then_some(repeat.key))
         }
-        Entry::Refusal(_) | Entry::Changes(_) => None,
+        Entry::Repeat { .. } | Entry::Refusal(_) | Entry::Changes(_) => None,
     }
 }
 
