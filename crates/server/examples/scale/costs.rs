@@ -1,4 +1,4 @@
-//! What takes how long, and where that is from. "Measured" is the table in docs/performance.md, on the machine it names.
+//! What takes how long, and where that is from.
 
 use crate::simulation::Nanos;
 
@@ -7,22 +7,22 @@ const MILLISECOND: Nanos = 1_000 * MICROSECOND;
 /// A second.
 pub const SECOND: Nanos = 1_000 * MILLISECOND;
 
-// Measured: the lines of "PostgreSQL + Redis" and of the same over 64 connections. A signal costs a part of its own and its part
-// of what each transaction costs, so two sizes of transactions tell both parts.
+// Measured, on the machine that docs/scaling.md names under "What a signal costs". A signal costs a part of its own and its part of
+// what each transaction costs, so two sizes of transactions tell both parts.
 
-/// Signals a transaction, over many connections and over few.
-const LARGE_BATCH: Nanos = 120;
-const SMALL_BATCH: Nanos = 30;
+/// Signals a transaction, with one node and with two that share the same load.
+const LARGE_BATCH: Nanos = 30;
+const SMALL_BATCH: Nanos = 13;
 /// Processor time a signal, in the same two.
-const NODE_IN_LARGE: Nanos = 19 * MICROSECOND;
-const NODE_IN_SMALL: Nanos = 30 * MICROSECOND;
-const POSTGRES_IN_LARGE: Nanos = 14 * MICROSECOND;
-const POSTGRES_IN_SMALL: Nanos = 23 * MICROSECOND;
-/// Processor time of Redis a signal, over many connections.
-pub const REDIS_SIGNAL: Nanos = 5 * MICROSECOND;
-/// Measured: "one signal at a time: p50".
+const NODE_IN_LARGE: Nanos = 30 * MICROSECOND;
+const NODE_IN_SMALL: Nanos = 49 * MICROSECOND;
+const POSTGRES_IN_LARGE: Nanos = 23 * MICROSECOND;
+const POSTGRES_IN_SMALL: Nanos = 38 * MICROSECOND;
+/// Processor time of Redis a signal, with one node.
+pub const REDIS_SIGNAL: Nanos = 8 * MICROSECOND;
+/// One signal at a time: p50.
 pub const ALONE_P50: Nanos = 1_700 * MICROSECOND;
-/// Measured: "log bytes a signal".
+/// Bytes of the log a signal.
 pub const LOG_BYTES: u64 = 757;
 
 /// `in_small - in_large` is what a transaction costs, divided by `SMALL_BATCH`, less the same divided by `LARGE_BATCH`.

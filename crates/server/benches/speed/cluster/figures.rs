@@ -69,7 +69,10 @@ impl Figures {
         let late_us = median(&self.one, |run| micros(run, 0.99))?;
         let what = format!("PostgreSQL + Redis, {WEBHOOKS} webhooks");
         Ok(vec![
-            Line::plain(&format!("Cluster mode, {CONNECTIONS} connections. Empty handler: throughput"), format!("{empty:.0}/s")),
+            Line::plain(
+                &format!("Cluster mode, {CONNECTIONS} connections. Empty handler: throughput"),
+                format!("{empty:.0}/s"),
+            ),
             Line::plain("PostgreSQL: throughput", rate(&self.postgres)?),
             Line::plain("PostgreSQL: p50 / p99", quantiles(&self.postgres)?),
             Line::plain(
