@@ -254,12 +254,17 @@ impl Accounts {
         Some(lost.link)
     }
 
-    /// Whether nothing is left to settle on an account that was unlinked.
+    /// Whether an account was unlinked so long ago, as far as is known here, that nothing is left to settle there. Whoever
+    /// has not seen it happen counts from the first time that this is asked.
     #[must_use]
     pub fn has_settled(&self, id: BrokerAccountId) -> bool {
         let mut unlinked = self.unlinked.lock().unwrap_or_else(PoisonError::into_inner);
-        unlinked.retain(|_, at| at.elapsed() < SETTLING);
-        !unlinked.contains_key(&id)
+        unlinked.entry(id).or_insert_with(Instant::now).elapsed() >= SETTLING
+    }
+
+    /// Nothing of an unlinked account is left to remember.
+    pub fn forget(&self, id: BrokerAccountId) {
+        self.unlinked.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     /// Takes an account in, takes its new settings in, or (`None`) lets it go. One that another node works on is left to it.
@@ -314,10 +319,21 @@ async fn keep_up(
     mut settings: watch::Receiver<Arc<BrokerAccount>>,
 ) {
     let mut pause = FIRST_PAUSE;
+    let mut connection = link.watch();
     loop {
+        // A node that may have lost the account does not throw out whoever works on it now.
+        while !work.may_send() && !link.is_lost() {
+            tokio::select! {
+                () = tokio::time::sleep(FIRST_PAUSE) => {}
+                () = work.stopped() => return,
+            }
+        }
         let account = Arc::clone(&settings.borrow_and_update());
         let (reports, reports_in) = mpsc::channel(REPORTS);
-        let connected = connect(&work, &account, reports).await;
+        let connected = tokio::select! {
+            connected = connect(&work, &account, reports) => connected,
+            _ = connection.wait_for(|connection| matches!(connection, Connection::Lost)) => return,
+        };
         let began = Instant::now();
         let wait = match connected {
             Ok(broker) => {

@@ -263,6 +263,9 @@ impl Engine {
     ) -> Result<FlattenReport, StoreError> {
         let account = self.work.registry.broker_account(account_id);
         account.filter(|account| account.user_id == user_id).ok_or(StoreError::NotFound)?;
+        if !self.work.is_ready(account_id) {
+            return Err(passing());
+        }
         if !self.lanes.tell(account_id, || lane::Event::CancelWorking(only)) {
             return Err(too_much_waits());
         }
@@ -279,7 +282,8 @@ impl Engine {
             let signal = self.flattening(strategy, position.net_qty);
             signals.push((strategy.id, self.store_by_hand(signal).await?));
         }
-        Ok(FlattenReport { signals })
+        // What lanes said of positions is true only if they were this node's all the time.
+        if self.work.is_ready(account_id) { Ok(FlattenReport { signals }) } else { Err(passing()) }
     }
 
     fn flattening(&self, strategy: &Strategy, net_qty: SignedQty) -> NewSignal {
@@ -380,6 +384,12 @@ impl Engine {
         self.work.cluster.is_some()
     }
 
+    /// Whether an account is one of a user's.
+    #[must_use]
+    pub fn is_linked_by(&self, user_id: UserId, id: BrokerAccountId) -> bool {
+        self.work.registry.broker_account(id).is_some_and(|account| account.user_id == user_id)
+    }
+
     /// The account that a strategy trades on.
     #[must_use]
     pub fn account_of(&self, id: StrategyId) -> Option<BrokerAccountId> {
@@ -405,7 +415,7 @@ impl Engine {
         }
         match membership.cluster.address_of(account_id).await? {
             Some(address) if address != membership.card.address => Ok(Some(address)),
-            _ => Err(StoreError::Unavailable("the account is passing from one node to another".to_owned())),
+            _ => Err(passing()),
         }
     }
 
@@ -561,9 +571,14 @@ async fn join(
     lanes: &Arc<Lanes>,
 ) -> Result<JoinHandle<()>, StoreError> {
     let mut beats = Beats::new(work, membership, accounts, lanes);
-    beats.beat().await?;
+    beats.begin().await?;
     tokio::spawn(cluster::bring(Arc::clone(work), Arc::clone(lanes)));
+    tokio::spawn(cluster::tell_others(Arc::clone(work)));
     Ok(tokio::spawn(beats.run()))
+}
+
+fn passing() -> StoreError {
+    StoreError::Unavailable("the account is passing from one node to another".to_owned())
 }
 
 fn too_much_waits() -> StoreError {

@@ -185,7 +185,11 @@ async fn recorded(work: &Work, strategy: &Strategy) -> (HashMap<StrategyId, Stan
     let records = work.store.positions_of(strategy.id).await.unwrap_or_default();
     let own = records.into_iter().filter(|record| record.symbol == strategy.symbol);
     let standing = |position| Standing { position, ..Standing::default() };
-    (own.map(|record| (strategy.id, standing(record.position))).collect(), BooksState::Agree)
+    let differing =
+        work.cluster.as_ref().map(|membership| membership.shown.differences(strategy.broker_account_id));
+    let differ = differing.unwrap_or_default().iter().any(|difference| difference.symbol == strategy.symbol);
+    let books = if differ { BooksState::Differ } else { BooksState::Agree };
+    (own.map(|record| (strategy.id, standing(record.position))).collect(), books)
 }
 
 fn still_there(position: &Position, net: SignedQty, standing: &HashMap<StrategyId, Standing>) -> Qty {

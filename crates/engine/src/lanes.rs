@@ -150,6 +150,9 @@ impl Lanes {
 
     /// Opens the lane of a strategy that has none.
     pub(crate) fn open_for(self: &Arc<Self>, strategy: &Strategy) {
+        if !self.work.is_ready(strategy.broker_account_id) {
+            return;
+        }
         let mut lanes = self.lock();
         self.opened(&mut lanes, strategy);
     }
@@ -171,16 +174,20 @@ impl Lanes {
         let refused = {
             let mut lanes = self.lock();
             let key = self.opened(&mut lanes, &strategy);
-            match lanes.get(&key) {
-                Some(handle) => {
-                    let told = handle.events.try_send(Event::Signal(job.clone()));
-                    told.err().map(|_| Code::OverQueue)
-                }
-                None => Some(Code::AccountUnavailable),
+            match lanes.get(&key).map(|handle| handle.events.try_send(Event::Signal(job.clone()))) {
+                Some(Ok(())) => None,
+                Some(Err(mpsc::error::TrySendError::Full(_))) => Some(Code::OverQueue),
+                // The lane has ended, or there is none: in a cluster the account may be passing to another node.
+                Some(Err(mpsc::error::TrySendError::Closed(_))) | None => Some(Code::AccountUnavailable),
             }
         };
-        if let Some(code) = refused {
-            self.refuse(&job, code);
+        let is_linked = self.work.registry.broker_account(strategy.broker_account_id).is_some();
+        match (refused, &self.work.cluster) {
+            (None, _) => {}
+            (Some(Code::AccountUnavailable), Some(membership)) if is_linked => {
+                membership.courier.forget(job.signal.id, job.strategy_id);
+            }
+            (Some(code), _) => self.refuse(&job, code),
         }
     }
 
@@ -197,8 +204,11 @@ impl Lanes {
         };
         let work = Arc::clone(&self.work);
         let (signal_id, strategy_id) = (job.signal.id, job.strategy_id);
+        // Only whoever works on the account says what becomes of its signals.
+        let account = work.registry.strategy(strategy_id).map(|strategy| strategy.broker_account_id);
+        let lease = account.and_then(|account| work.lease_or_all(account).ok().flatten());
         tokio::spawn(async move {
-            let changes = Changes { outcomes: vec![outcome], ..Changes::default() };
+            let changes = Changes { lease, outcomes: vec![outcome], ..Changes::default() };
             match work.committer.record(Box::new(changes)).await {
                 Ok(_) => work.ended(signal_id, strategy_id),
                 Err(error) => {

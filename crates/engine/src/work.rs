@@ -122,6 +122,16 @@ impl Work {
         self.cluster.as_ref().is_none_or(|membership| membership.is_good(now()))
     }
 
+    /// How often this node's leases were not good for a while.
+    pub(crate) fn lapses(&self) -> u64 {
+        self.cluster.as_ref().map_or(0, |membership| membership.lapses())
+    }
+
+    /// Whether more can be given to the lanes of an account.
+    pub(crate) fn is_ready(&self, account: BrokerAccountId) -> bool {
+        self.cluster.as_ref().is_none_or(|membership| membership.is_ready(account))
+    }
+
     /// All that the directory had at `tick` is known.
     pub(crate) fn noted_directory(&self, tick: i64) {
         self.directory_at.fetch_max(tick, Ordering::AcqRel);

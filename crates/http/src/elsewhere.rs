@@ -1,13 +1,13 @@
 //! Requests that only the node can answer which works on an account: any other hands them on to it, as they came.
 //!
-//! That node looks who asks, for nodes share sessions and keys.
+//! That node looks who asks as this one does, for nodes share sessions and keys.
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use atomik_domain::{BrokerAccountId, Code, StrategyId, WebhookId};
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{MatchedPath, RawPathParams, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::middleware::Next;
@@ -16,6 +16,7 @@ use axum::{RequestExt, http};
 use serde::Deserialize;
 
 use crate::AppState;
+use crate::auth::CurrentUser;
 use crate::error::ApiError;
 use crate::extract::MAX_BODY_BYTES;
 
@@ -77,7 +78,12 @@ pub(crate) async fn hand_on(State(state): State<AppState>, request: Request, nex
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let about = route.and_then(|route| about(request.method(), route));
     let (Some(about), true) = (about, state.engine.is_clustered()) else { return next.run(request).await };
-    match hand_on_about(&state, about, request).await {
+    let (mut head, body) = request.into_parts();
+    // Whoever is not signed in is told so here.
+    let current = CurrentUser::from_request_parts(&mut head, &state).await;
+    let request = Request::from_parts(head, body);
+    let Ok(current) = current else { return next.run(request).await };
+    match hand_on_about(&state, &current, about, request).await {
         Ok(Handed::Here(request)) => next.run(*request).await,
         Ok(Handed::There(answer)) => answer,
         Err(error) => error.into_response(),
@@ -89,7 +95,12 @@ enum Handed {
     There(Response),
 }
 
-async fn hand_on_about(state: &AppState, about: About, mut request: Request) -> Result<Handed, ApiError> {
+async fn hand_on_about(
+    state: &AppState,
+    current: &CurrentUser,
+    about: About,
+    mut request: Request,
+) -> Result<Handed, ApiError> {
     let id = path_id(&mut request).await;
     let (head, body) = request.into_parts();
     let body = match to_bytes(body, MAX_BODY_BYTES + 1).await {
@@ -99,7 +110,7 @@ async fn hand_on_about(state: &AppState, about: About, mut request: Request) -> 
     };
     let accounts = accounts_of(state, &about, id, &head, &body);
     let mut addresses = Vec::new();
-    for account in accounts {
+    for account in accounts.into_iter().filter(|id| state.engine.is_linked_by(current.user.id, *id)) {
         addresses.push(state.engine.elsewhere(account).await.map_err(passing)?);
     }
     addresses.dedup();
@@ -153,7 +164,7 @@ async fn send(address: &str, head: &http::request::Parts, body: Bytes) -> Result
     let mut headers = end_to_end(&head.headers);
     headers.insert(HANDED_ON.clone(), http::HeaderValue::from_static("1"));
     let request = client.request(head.method.clone(), format!("{address}{path}")).headers(headers).body(body);
-    let answer = request.send().await.map_err(|error| passing(error.without_url()))?;
+    let mut answer = request.send().await.map_err(|error| passing(error.without_url()))?;
     let mut response = Response::builder().status(answer.status());
     if let Some(headers) = response.headers_mut() {
         *headers = end_to_end(answer.headers());

@@ -50,7 +50,7 @@ pub enum Entry {
 pub enum Receipt {
     /// The signal is stored, and one pending outcome for each of its targets.
     Stored {
-        /// Its id; ids rise in the order of acceptance.
+        /// Its id; ids rise in the order of acceptance, over several nodes give or take a transaction.
         signal_id: SignalId,
     },
     /// It repeats an accepted signal: nothing was stored but the delivery.

@@ -8,6 +8,7 @@ use atomik_domain::BrokerAccountId;
 use atomik_ports::cluster::{Beat, Lease};
 use atomik_ports::journal::Changes;
 use atomik_ports::{StoreError, failpoint};
+use tokio::task::JoinHandle;
 
 use super::courier::deliver;
 use super::wire::Message;
@@ -19,17 +20,18 @@ use crate::work::Work;
 
 /// How often a node says that it lives.
 const PACE: Duration = Duration::from_secs(1);
+/// The pause after a beat that failed.
+const AGAIN: Duration = Duration::from_millis(200);
 /// The least time between two beats, however much is changed.
 const LEAST: Duration = Duration::from_millis(20);
 
 /// What beats for an engine.
 pub(crate) struct Beats {
-    work: Arc<Work>,
-    membership: Arc<Membership>,
-    accounts: Arc<Accounts>,
-    lanes: Arc<Lanes>,
+    taking: Taking,
     /// Accounts that are let go and whose last orders are not answered yet: nobody else may begin before.
     leaving: HashMap<BrokerAccountId, (Lease, Option<Arc<Link>>)>,
+    /// Takes accounts over, beside the beats: however long that takes, this node lives.
+    under_way: Option<JoinHandle<()>>,
     /// Whether beats went wrong lately.
     is_failing: bool,
 }
@@ -41,30 +43,40 @@ impl Beats {
         accounts: &Arc<Accounts>,
         lanes: &Arc<Lanes>,
     ) -> Self {
-        Self {
+        let taking = Taking {
             work: Arc::clone(work),
             membership: Arc::clone(membership),
             accounts: Arc::clone(accounts),
             lanes: Arc::clone(lanes),
-            leaving: HashMap::new(),
-            is_failing: false,
-        }
+        };
+        Self { taking, leaving: HashMap::new(), under_way: None, is_failing: false }
+    }
+
+    /// Beats once, and takes this node's first share over before anything else begins.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn begin(&mut self) -> Result<(), StoreError> {
+        let beat = self.beat().await?;
+        self.taking.take_over(&self.new_leases(&beat), true).await
     }
 
     /// Beats until the engine's workers end.
     pub async fn run(mut self) {
         loop {
+            let pace = if self.is_failing { AGAIN } else { PACE };
             tokio::select! {
-                () = tokio::time::sleep(PACE) => {}
-                () = self.membership.hurry.notified() => tokio::time::sleep(LEAST).await,
-                () = self.work.stopped() => return self.leave().await,
+                () = tokio::time::sleep(pace) => {}
+                () = self.taking.membership.hurry.notified() => tokio::time::sleep(LEAST).await,
+                () = self.taking.work.stopped() => return self.leave().await,
             }
             match self.beat().await {
-                Ok(()) if self.is_failing => {
-                    self.is_failing = false;
-                    tracing::info!("the node keeps its leases again");
+                Ok(beat) => {
+                    if std::mem::take(&mut self.is_failing) {
+                        tracing::info!("the node keeps its leases again");
+                    }
+                    self.go_on_with(&beat);
                 }
-                Ok(()) => {}
                 Err(error) => {
                     self.is_failing = true;
                     tracing::warn!(%error, "a beat failed: without one this node's leases run out");
@@ -73,61 +85,75 @@ impl Beats {
         }
     }
 
-    /// Beats once, and does what comes of it.
-    ///
-    /// # Errors
-    /// The store's: the leases are as good as they were before.
-    pub async fn beat(&mut self) -> Result<(), StoreError> {
-        let membership = Arc::clone(&self.membership);
+    /// Beats once, and lets go of what is another's by now and of what is more than this node's share.
+    async fn beat(&mut self) -> Result<Beat, StoreError> {
+        let membership = Arc::clone(&self.taking.membership);
         let answered = |link: &Option<Arc<Link>>| link.as_ref().is_none_or(|link| link.sending() == 0);
         let returned: Vec<_> =
             self.leaving.values().filter(|(_, link)| answered(link)).map(|(lease, _)| *lease).collect();
-        let shown = membership.shown.news(&self.accounts, &self.lanes, &returned);
-        let began = moment(self.work.ticks, self.work.clock.now());
+        let shown = membership.shown.news(&self.taking.accounts, &self.taking.lanes, &returned);
+        let began = moment(self.taking.work.ticks, self.taking.work.clock.now());
         let beat = membership.cluster.beat(&membership.card, &returned, &shown.news).await?;
+        // Before anything may be sent again.
+        self.drop_lost(&beat);
         membership.renewed(began, beat.live_nodes);
         membership.shown.is_shown(shown);
         for lease in &returned {
             self.leaving.remove(&lease.broker_account_id);
         }
         if !returned.is_empty() {
-            Message::Leases.publish(&*membership.bus).await;
+            let bus = Arc::clone(&membership.bus);
+            tokio::spawn(async move { Message::Leases.publish(&*bus).await });
         }
         self.note_clock(&beat, began.wall.0);
-        membership.shown.take_in(&self.work, &beat);
-        self.drop_lost(&beat);
+        membership.shown.take_in(&self.taking.work, &beat);
         self.let_go(beat.excess.saturating_sub(self.leaving.len()));
-        self.take_new(&beat).await?;
-        self.retire_unlinked().await
+        Ok(beat)
+    }
+
+    /// Has new accounts taken over, unless that is under way for earlier ones: they are taken at a later beat.
+    fn go_on_with(&mut self, beat: &Beat) {
+        if self.under_way.as_ref().is_some_and(|under_way| !under_way.is_finished()) {
+            return;
+        }
+        let (taking, new) = (self.taking.clone(), self.new_leases(beat));
+        self.under_way = Some(tokio::spawn(async move {
+            let taken = async {
+                taking.take_over(&new, false).await?;
+                taking.retire_unlinked().await
+            };
+            if let Err(error) = taken.await {
+                tracing::warn!(%error, "accounts could not be taken over; trying again");
+            }
+        }));
+    }
+
+    fn new_leases(&self, beat: &Beat) -> Vec<Lease> {
+        let is_new = |lease: &&Lease| {
+            let id = lease.broker_account_id;
+            self.taking.membership.lease(id).is_none() && !self.leaving.contains_key(&id)
+        };
+        beat.leases.iter().filter(is_new).copied().collect()
     }
 
     /// What is stamped by one node is compared with another's clock.
     fn note_clock(&self, beat: &Beat, began: i64) {
-        let ended = self.work.clock.now().0;
+        let ended = self.taking.work.clock.now().0;
         // Read somewhere between the beat's begin and its end.
         let ahead_us = (began - beat.clock.0).max(0) - (beat.clock.0 - ended).max(0);
-        self.work.meters.clock_offset(ahead_us);
+        self.taking.work.meters.clock_offset(ahead_us);
     }
 
     /// Lets the lanes of accounts go that are others' by now.
     fn drop_lost(&mut self, beat: &Beat) {
         let now: HashSet<_> = beat.leases.iter().copied().collect();
         let lost: Vec<_> =
-            self.membership.held().values().filter(|lease| !now.contains(lease)).copied().collect();
+            self.taking.membership.held().values().filter(|lease| !now.contains(lease)).copied().collect();
         for lease in lost {
             tracing::warn!(account = %lease.broker_account_id, "another node has taken an account over");
-            self.abandon(lease.broker_account_id);
+            self.taking.abandon(lease.broker_account_id);
         }
         self.leaving.retain(|_, (lease, _)| now.contains(lease));
-    }
-
-    /// Ends all work on an account as it is, and settles nothing: whoever has it next goes on from what is recorded.
-    fn abandon(&self, account: BrokerAccountId) -> Option<Arc<Link>> {
-        self.membership.held().remove(&account);
-        let link = self.accounts.lose(account);
-        self.lanes.unlink(account);
-        self.membership.courier.forget_account(account);
-        link
     }
 
     /// Begins to give accounts back, those with the least to do first.
@@ -135,27 +161,60 @@ impl Beats {
         if excess == 0 {
             return;
         }
-        let mut held: Vec<_> = self.membership.held().values().copied().collect();
-        held.sort_by_cached_key(|lease| (self.lanes.load_of(lease.broker_account_id), *lease));
+        let mut held: Vec<_> = self.taking.membership.held().values().copied().collect();
+        held.sort_by_cached_key(|lease| (self.taking.lanes.load_of(lease.broker_account_id), *lease));
         for lease in held.into_iter().take(excess) {
             tracing::info!(account = %lease.broker_account_id, "giving an account to another node");
-            let link = self.abandon(lease.broker_account_id);
+            let link = self.taking.abandon(lease.broker_account_id);
             self.leaving.insert(lease.broker_account_id, (lease, link));
         }
-        self.membership.hurry();
+        self.taking.membership.hurry();
     }
 
-    async fn take_new(&self, beat: &Beat) -> Result<(), StoreError> {
-        let is_new = |lease: &&Lease| {
-            let id = lease.broker_account_id;
-            self.membership.lease(id).is_none() && !self.leaving.contains_key(&id)
-        };
-        let new: Vec<_> = beat.leases.iter().filter(is_new).copied().collect();
-        if new.is_empty() { Ok(()) } else { self.take_over(&new).await }
+    /// Gives everything back whose last orders are answered.
+    async fn leave(mut self) {
+        let held: Vec<_> = self.taking.membership.held().values().copied().collect();
+        for lease in held {
+            let link = self.taking.abandon(lease.broker_account_id);
+            self.leaving.insert(lease.broker_account_id, (lease, link));
+        }
+        let answered =
+            self.leaving.values().filter(|(_, link)| link.as_ref().is_none_or(|link| link.sending() == 0));
+        let returned: Vec<_> = answered.map(|(lease, _)| *lease).collect();
+        match self.taking.membership.cluster.leave(&returned).await {
+            Ok(()) => Message::Leases.publish(&*self.taking.membership.bus).await,
+            Err(error) => {
+                tracing::warn!(%error, "the leases could not be given back; they run out by themselves")
+            }
+        }
+    }
+}
+
+/// What takes accounts over and lets them go.
+#[derive(Clone)]
+struct Taking {
+    work: Arc<Work>,
+    membership: Arc<Membership>,
+    accounts: Arc<Accounts>,
+    lanes: Arc<Lanes>,
+}
+
+impl Taking {
+    /// Ends all work on an account as it is, and settles nothing: whoever has it next goes on from what is recorded.
+    fn abandon(&self, account: BrokerAccountId) -> Option<Arc<Link>> {
+        self.membership.ready().remove(&account);
+        self.membership.held().remove(&account);
+        let link = self.accounts.lose(account);
+        self.lanes.unlink(account);
+        self.membership.courier.forget_account(account);
+        link
     }
 
     /// Goes on where whoever had the accounts before has stopped: with what is recorded, and what the brokers say.
-    async fn take_over(&self, leases: &[Lease]) -> Result<(), StoreError> {
+    async fn take_over(&self, leases: &[Lease], is_start: bool) -> Result<(), StoreError> {
+        if leases.is_empty() {
+            return Ok(());
+        }
         failpoint::hit("leased");
         let ids: Vec<_> = leases.iter().map(|lease| lease.broker_account_id).collect();
         let cluster = &self.membership.cluster;
@@ -175,8 +234,12 @@ impl Beats {
             for job in &seed.jobs {
                 self.membership.courier.hand_over(key.broker_account_id, job.signal.id, job.strategy_id);
             }
-            self.lanes.take_over(key, seed);
+            match is_start {
+                true => self.lanes.restore(key, seed),
+                false => self.lanes.take_over(key, seed),
+            }
         }
+        self.membership.ready().extend(&ids);
         tracing::info!(accounts = leases.len(), "took accounts over");
         // The next beat shows how they stand now.
         self.membership.hurry();
@@ -207,25 +270,8 @@ impl Beats {
         self.membership.cluster.retire(&done).await?;
         for lease in &done {
             self.abandon(lease.broker_account_id);
+            self.accounts.forget(lease.broker_account_id);
         }
         Ok(())
-    }
-
-    /// Gives everything back whose last orders are answered.
-    async fn leave(mut self) {
-        let held: Vec<_> = self.membership.held().values().copied().collect();
-        for lease in held {
-            let link = self.abandon(lease.broker_account_id);
-            self.leaving.insert(lease.broker_account_id, (lease, link));
-        }
-        let answered =
-            self.leaving.values().filter(|(_, link)| link.as_ref().is_none_or(|link| link.sending() == 0));
-        let returned: Vec<_> = answered.map(|(lease, _)| *lease).collect();
-        match self.membership.cluster.leave(&returned).await {
-            Ok(()) => Message::Leases.publish(&*self.membership.bus).await,
-            Err(error) => {
-                tracing::warn!(%error, "the leases could not be given back; they run out by themselves")
-            }
-        }
     }
 }

@@ -30,6 +30,9 @@ const SETTLED_US: i64 = 30 * UnixMicros::SECOND;
 pub(crate) struct Courier {
     told: Mutex<BTreeSet<StrategyId>>,
     wake: Notify,
+    /// What other nodes are to be told.
+    untold: Mutex<BTreeSet<StrategyId>>,
+    wake_others: Notify,
     known: Mutex<Known>,
 }
 
@@ -82,6 +85,11 @@ impl Courier {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn tell_others(&self, strategies: Vec<StrategyId>) {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner).extend(strategies);
+        self.wake_others.notify_one();
+    }
+
     fn take_told(&self) -> BTreeSet<StrategyId> {
         std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -98,8 +106,7 @@ pub(crate) async fn bring(work: Arc<Work>, lanes: Arc<Lanes>) {
             () = membership.courier.wake.notified() => {
                 let (ours, others) = sorted(&work, membership.courier.take_told());
                 if !others.is_empty() && membership.live_nodes() > 1 {
-                    let bus = Arc::clone(&membership.bus);
-                    tokio::spawn(async move { tell_waiting(&*bus, &others).await });
+                    membership.courier.tell_others(others);
                 }
                 read_for(&*membership.cluster, ours, horizon.floor(work.ticks.now())).await
             }
@@ -122,9 +129,27 @@ pub(crate) async fn bring(work: Arc<Work>, lanes: Arc<Lanes>) {
     }
 }
 
-/// Which of the strategies trade on accounts of this node, and which on others'.
+/// Tells other nodes for which strategies something waits, one message after the other. Ends with the engine's workers.
+pub(crate) async fn tell_others(work: Arc<Work>) {
+    let Some(membership) = work.cluster.clone() else { return };
+    loop {
+        tokio::select! {
+            () = membership.courier.wake_others.notified() => {}
+            () = work.stopped() => return,
+        }
+        let untold = {
+            let mut untold = membership.courier.untold.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *untold)
+        };
+        tell_waiting(&*membership.bus, &Vec::from_iter(untold)).await;
+    }
+}
+
+/// Which of the strategies trade on accounts of this node, and which on others'. One that is not known here may be anybody's.
 fn sorted(work: &Work, told: BTreeSet<StrategyId>) -> (Vec<StrategyId>, Vec<StrategyId>) {
-    told.into_iter().partition(|id| work.works_on(*id))
+    let ours = told.iter().copied().filter(|id| work.works_on(*id)).collect();
+    let is_others = |id: &StrategyId| work.registry.strategy(*id).is_none() || !work.works_on(*id);
+    (ours, told.into_iter().filter(is_others).collect())
 }
 
 async fn read_for(
@@ -151,7 +176,7 @@ pub(crate) async fn deliver(work: &Arc<Work>, lanes: &Arc<Lanes>, waiting: Vec<W
     for one in waiting {
         let account = one.broker_account_id;
         if !membership.is_closing()
-            && membership.lease(account).is_some()
+            && membership.is_ready(account)
             && membership.courier.hand_over(account, one.signal.id, one.outcome.strategy_id)
         {
             lanes.run_waiting(&one);

@@ -10,8 +10,8 @@ mod courier;
 mod shown;
 mod wire;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atomik_domain::{BrokerAccountId, UnixMicros};
@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 use crate::ticks::Ticks;
 pub(crate) use beats::Beats;
 use courier::Courier;
-pub(crate) use courier::bring;
+pub(crate) use courier::{bring, tell_others};
 use shown::Shown;
 pub(crate) use wire::{Message, listen, tell_events};
 
@@ -56,7 +56,11 @@ pub(crate) struct Membership {
     live_nodes: Arc<AtomicU32>,
     /// Until when the leases are good, as of the last beat that went well.
     good_until: Mutex<Moment>,
+    /// How often the leases were not good for a while.
+    lapses: AtomicU64,
     held: Mutex<HashMap<BrokerAccountId, Lease>>,
+    /// The accounts whose lanes are as they were left, so that more can be given to them.
+    ready: Mutex<HashSet<BrokerAccountId>>,
     /// Somebody wants the next beat now.
     hurry: Notify,
     /// This node stops: what waits is left for whoever has its accounts next.
@@ -74,7 +78,9 @@ impl Membership {
             shown: Shown::default(),
             live_nodes,
             good_until: Mutex::new(Moment { tick: i64::MIN, wall: UnixMicros(i64::MIN) }),
+            lapses: AtomicU64::new(0),
             held: Mutex::default(),
+            ready: Mutex::default(),
             hurry: Notify::new(),
             closing: AtomicBool::new(false),
         }
@@ -99,8 +105,28 @@ impl Membership {
     fn renewed(&self, began: Moment, live_nodes: u32) {
         let good_us = i64::try_from(LEASE_GOOD.as_micros()).unwrap_or(0);
         let until = Moment { tick: began.tick.saturating_add(good_us), wall: began.wall.plus(good_us) };
-        *self.good_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        let mut good_until = self.good_until.lock().unwrap_or_else(PoisonError::into_inner);
+        // Between two beats that went well they were not good: somebody else may have had the accounts meanwhile.
+        if began.tick >= good_until.tick || began.wall >= good_until.wall {
+            self.lapses.fetch_add(1, Ordering::AcqRel);
+        }
+        *good_until = until;
+        drop(good_until);
         self.live_nodes.store(live_nodes, Ordering::Release);
+    }
+
+    /// How often the leases were not good for a while: what was begun before such a time is not gone on with after it.
+    pub fn lapses(&self) -> u64 {
+        self.lapses.load(Ordering::Acquire)
+    }
+
+    /// Whether the lanes of an account are as they were left, and this node holds its lease.
+    pub fn is_ready(&self, account: BrokerAccountId) -> bool {
+        self.ready().contains(&account)
+    }
+
+    fn ready(&self) -> MutexGuard<'_, HashSet<BrokerAccountId>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many nodes lived at the last beat, this one among them.

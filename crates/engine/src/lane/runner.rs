@@ -185,6 +185,7 @@ impl LaneRunner {
     }
 
     async fn submit(&self, approved: Approved, decided_at: i64) {
+        let lapses = self.work.lapses();
         let id = approved.request().client_order_id;
         let not_sent =
             |reason: &str, retry_after| SubmitOutcome::NotSent { reason: reason.to_owned(), retry_after };
@@ -218,7 +219,7 @@ impl LaneRunner {
         failpoint::hit("before_submit");
         let work = Arc::clone(&self.work);
         self.ask(async move {
-            let sent = while_leased(&work, broker.submit(approved));
+            let sent = while_leased(&work, lapses, broker.submit(approved));
             let outcome = tokio::time::timeout(ANSWER_TIMEOUT, sent).await;
             failpoint::hit("after_submit");
             drop(sending);
@@ -247,7 +248,9 @@ impl LaneRunner {
     }
 
     fn cancel(&self, id: ClientOrderId) {
-        let (broker, symbol) = (self.link.broker(), self.lane.key().symbol.clone());
+        // What another node may be working on by now is not this one's to cancel.
+        let broker = self.link.broker().filter(|_| self.work.may_send());
+        let symbol = self.lane.key().symbol.clone();
         self.ask(async move {
             let outcome = match broker {
                 Some(broker) => tokio::time::timeout(ANSWER_TIMEOUT, broker.cancel(&symbol, id)).await,
@@ -357,10 +360,10 @@ impl LaneRunner {
 
 /// Sends only while this node's leases are good: looked at before every step, for the process may have stood still between
 /// any two.
-async fn while_leased(work: &Work, send: impl Future<Output = SubmitOutcome>) -> SubmitOutcome {
+async fn while_leased(work: &Work, lapses: u64, send: impl Future<Output = SubmitOutcome>) -> SubmitOutcome {
     let mut send = std::pin::pin!(send);
     std::future::poll_fn(|context| {
-        if work.may_send() {
+        if work.may_send() && work.lapses() == lapses {
             return send.as_mut().poll(context);
         }
         let evidence =

@@ -68,9 +68,9 @@ impl Connector {
                 ("statement_timeout", milliseconds(STATEMENT_TIMEOUT)),
                 ("lock_timeout", milliseconds(LOCK_TIMEOUT)),
                 ("idle_in_transaction_session_timeout", milliseconds(IDLE_TIMEOUT)),
-                // A session whose client is gone without a word ends within a minute, with all its locks.
-                ("tcp_keepalives_idle", "30".to_owned()),
-                ("tcp_keepalives_interval", "10".to_owned()),
+                // A session whose client is gone without a word ends within seconds, with all its locks.
+                ("tcp_keepalives_idle", "2".to_owned()),
+                ("tcp_keepalives_interval", "1".to_owned()),
                 ("tcp_keepalives_count", "3".to_owned()),
                 ("jit", "off".to_owned()),
             ]);
@@ -99,6 +99,8 @@ impl Connector {
             set_up(&mut connection).await?;
             // What is recorded is written for plans that know no values; planning each time would cost more than running.
             connection.execute("SET plan_cache_mode = force_generic_plan").await?;
+            // A process that stands still in the middle of a transaction holds up others for no longer than this.
+            connection.execute("SET idle_in_transaction_session_timeout = '3s'").await?;
             Ok(connection)
         };
         tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_| Err(too_late()))

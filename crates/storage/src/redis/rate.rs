@@ -116,7 +116,8 @@ impl RateLimiter for Redis {
         let bucket = Bucket { key, look_under: look_under.unwrap_or_default(), rate };
         match self.taker.take(bucket).await? {
             (0, at, found) => {
-                let first = look.zip(found).and_then(|(look, value)| repeats::read(&value, at, look.window_us));
+                let first =
+                    look.zip(found).and_then(|(look, value)| repeats::read(&value, at, look.window_us));
                 Ok(Token::Taken { at, first })
             }
             (micros, ..) => Ok(Token::In(micros)),

@@ -53,9 +53,8 @@ async fn tell(link: Arc<Link>, prefix: String, mut notes: mpsc::Receiver<Note>) 
         if sets.is_empty() {
             continue;
         }
-        let told = link.ask(|mut connection| {
-            Box::pin(async move { sets.query_async::<()>(&mut connection).await })
-        });
+        let told =
+            link.ask(|mut connection| Box::pin(async move { sets.query_async::<()>(&mut connection).await }));
         // Why it is away is for those to say who need it.
         let _ = told.await;
     }

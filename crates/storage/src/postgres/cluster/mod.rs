@@ -27,7 +27,7 @@ use super::faults::{fault, too_late};
 pub use bus::PostgresBus;
 
 /// How long a beat may take: less than a node counts on its leases.
-const BEAT_TIMEOUT: Duration = Duration::from_secs(2);
+const BEAT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// How far back a beat looks for what was shown, beyond the last one: the transaction that shows may last so long.
 const SHOWN_SLACK_US: i64 = 5_000_000;
 
@@ -42,6 +42,8 @@ struct State {
     connection: Option<PgConnection>,
     /// The database's clock at the last beat.
     last: Option<UnixMicros>,
+    /// Since when, by the database's clock, this node has lived without a break.
+    alive_since: Option<UnixMicros>,
 }
 
 #[async_trait]
@@ -59,18 +61,19 @@ impl Cluster for PostgresStore {
         let mut state = self.heart.state.lock().await;
         // Taken out: what does not come to its end is closed.
         let connection = state.connection.take();
-        let last = state.last;
+        let before = (state.last, state.alive_since);
         let beating = async {
             let mut connection = match connection {
                 Some(connection) => connection,
                 None => self.connector.connect().await?,
             };
-            let beat = beat(&mut connection, self.node(), card, (returned, shown), last).await?;
-            Ok((connection, beat))
+            let beaten = beat(&mut connection, self.node(), card, (returned, shown), before).await?;
+            Ok((connection, beaten))
         };
         let beaten = tokio::time::timeout(BEAT_TIMEOUT, beating).await.unwrap_or_else(|_| Err(too_late()));
-        let (connection, beat) = beaten.map_err(fault)?;
-        *state = State { connection: Some(connection), last: Some(beat.clock) };
+        let (connection, (beat, alive_since)) = beaten.map_err(fault)?;
+        *state =
+            State { connection: Some(connection), last: Some(beat.clock), alive_since: Some(alive_since) };
         Ok(beat)
     }
 
@@ -86,8 +89,11 @@ impl Cluster for PostgresStore {
 
     async fn retire(&self, leases: &[Lease]) -> Result<(), StoreError> {
         let (accounts, epochs) = columns_of(leases);
+        // What waits there still is settled first.
         let retire = "DELETE FROM leases l USING unnest($2::bigint[], $3::bigint[]) AS r (account, epoch) \
-             WHERE l.node = $1 AND l.broker_account_id = r.account AND l.epoch = r.epoch";
+             WHERE l.node = $1 AND l.broker_account_id = r.account AND l.epoch = r.epoch AND NOT EXISTS \
+             (SELECT 1 FROM outcomes u JOIN strategies t ON t.id = u.strategy_id \
+             WHERE t.broker_account_id = r.account AND u.status = 'pending')";
         let retired =
             sqlx::query(retire).bind(self.connector.store).bind(&accounts).bind(&epochs).execute(&self.pool);
         retired.await.map_err(fault)?;
@@ -165,10 +171,11 @@ async fn beat(
     node: NodeId,
     card: &NodeCard,
     (returned, shown): (&[Lease], &[AccountShown]),
-    last: Option<UnixMicros>,
-) -> Result<Beat, sqlx::Error> {
+    (last, alive_since): (Option<UnixMicros>, Option<UnixMicros>),
+) -> Result<(Beat, UnixMicros), sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    live(&mut transaction, node, card).await?;
+    let (clock, was_alive) = live(&mut transaction, node, card).await?;
+    let alive_since = alive_since.filter(|_| was_alive).unwrap_or(clock);
     give_back(&mut transaction, node, returned).await?;
     show(&mut transaction, shown).await?;
     let (live_nodes, share) = share_of(&mut transaction, node).await?;
@@ -176,22 +183,33 @@ async fn beat(
     let room = share.saturating_sub(leases.len());
     if room > 0 {
         leases.extend(take(&mut transaction, node, room, FREE).await?);
-        let room = share.saturating_sub(leases.len());
-        leases.extend(take(&mut transaction, node, room, &dead()).await?);
+    }
+    let room = share.saturating_sub(leases.len());
+    // After a time without the database everybody has missed beats. Whoever is back first leaves the others time to come back.
+    if room > 0 && clock.micros_since(alive_since) >= micros(LEASE_LIFE) {
+        leases.extend(take(&mut transaction, node, room, DEAD).await?);
     }
     let excess = leases.len().saturating_sub(share);
     let since = last.map(|last| last.0.saturating_sub(SHOWN_SLACK_US));
-    let (clock, shown) = shown_since(&mut transaction, since).await?;
+    let shown = shown_since(&mut transaction, since).await?;
     let unowned = "SELECT l.broker_account_id FROM leases l LEFT JOIN nodes n ON n.id = l.node \
          WHERE n.alive_until IS NULL OR n.alive_until < clock_timestamp()";
     let unowned: Vec<i64> = sqlx::query_scalar(unowned).fetch_all(&mut *transaction).await?;
     transaction.commit().await?;
     let unowned = unowned.into_iter().map(BrokerAccountId).collect();
-    Ok(Beat { live_nodes, leases, excess, shown, unowned, clock })
+    Ok((Beat { live_nodes, leases, excess, shown, unowned, clock }, alive_since))
 }
 
-/// Locks this node's row, and says that it lives.
-async fn live(connection: &mut PgConnection, node: NodeId, card: &NodeCard) -> Result<(), sqlx::Error> {
+/// Locks this node's row, and says that it lives. Gives the database's clock, and whether it lived until now.
+async fn live(
+    connection: &mut PgConnection,
+    node: NodeId,
+    card: &NodeCard,
+) -> Result<(UnixMicros, bool), sqlx::Error> {
+    let before = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, \
+         coalesce((SELECT alive_until > clock_timestamp() FROM nodes WHERE id = $1), FALSE)";
+    let (clock, was_alive): (i64, bool) =
+        sqlx::query_as(before).bind(node.0).fetch_one(&mut *connection).await?;
     sqlx::query(
         "INSERT INTO nodes (id, name, version, generation, address, started_at, alive_until) \
          VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp() + $7 * INTERVAL '1 microsecond') \
@@ -205,8 +223,8 @@ async fn live(connection: &mut PgConnection, node: NodeId, card: &NodeCard) -> R
     .bind(card.started_at.0)
     .bind(micros(LEASE_LIFE))
     .execute(connection)
-    .await
-    .map(drop)
+    .await?;
+    Ok((UnixMicros(clock), was_alive))
 }
 
 fn micros(time: Duration) -> i64 {
@@ -283,17 +301,10 @@ fn read_lease(row: &PgRow) -> Result<Lease, sqlx::Error> {
 const FREE: &str = "SELECT l.broker_account_id FROM leases l WHERE l.node IS NULL \
      ORDER BY l.broker_account_id LIMIT $2 FOR UPDATE OF l SKIP LOCKED";
 
-/// Leases of nodes that do not live, with those nodes' rows, so that none of them beats meanwhile. Just after the database
-/// was started everybody has missed beats, and nobody is dead for it.
-fn dead() -> String {
-    format!(
-        "SELECT l.broker_account_id FROM leases l JOIN nodes n ON n.id = l.node \
-         WHERE n.alive_until < clock_timestamp() AND n.id <> $1 \
-         AND pg_postmaster_start_time() < clock_timestamp() - {} * INTERVAL '1 microsecond' \
-         ORDER BY l.broker_account_id LIMIT $2 FOR UPDATE OF l, n SKIP LOCKED",
-        micros(LEASE_LIFE)
-    )
-}
+/// Leases of nodes that do not live, with those nodes' rows, so that none of them beats meanwhile.
+const DEAD: &str = "SELECT l.broker_account_id FROM leases l JOIN nodes n ON n.id = l.node \
+     WHERE n.alive_until < clock_timestamp() AND n.id <> $1 \
+     ORDER BY l.broker_account_id LIMIT $2 FOR UPDATE OF l, n SKIP LOCKED";
 
 async fn take(
     connection: &mut PgConnection,
@@ -302,7 +313,7 @@ async fn take(
     which: &str,
 ) -> Result<Vec<Lease>, sqlx::Error> {
     let sql = format!(
-        "UPDATE leases SET node = $1, epoch = epoch + 1 WHERE broker_account_id IN ({which}) \
+        "UPDATE leases SET node = $1, epoch = epoch + 1 WHERE broker_account_id = ANY (ARRAY({which})) \
          RETURNING broker_account_id, epoch"
     );
     let rows = sqlx::query(AssertSqlSafe(sql))
@@ -316,10 +327,7 @@ async fn take(
 async fn shown_since(
     connection: &mut PgConnection,
     since: Option<i64>,
-) -> Result<(UnixMicros, Vec<AccountShown>), sqlx::Error> {
-    let clock: i64 = sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
-        .fetch_one(&mut *connection)
-        .await?;
+) -> Result<Vec<AccountShown>, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT broker_account_id, shown FROM accounts_shown \
          WHERE $1::bigint IS NULL OR shown_at > to_timestamp($1::bigint / 1000000.0)",
@@ -330,5 +338,5 @@ async fn shown_since(
     let read = |row: &PgRow| {
         Ok(AccountShown { broker_account_id: BrokerAccountId(row.try_get(0)?), shown: row.try_get(1)? })
     };
-    Ok((UnixMicros(clock), rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?))
+    rows.iter().map(read).collect()
 }
