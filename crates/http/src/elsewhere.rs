@@ -169,10 +169,13 @@ async fn send(address: &str, head: &http::request::Parts, body: Bytes) -> Result
     if let Some(headers) = response.headers_mut() {
         *headers = end_to_end(answer.headers());
     }
-    if answer.content_length().is_some_and(|length| length > MAX_ANSWER as u64) {
-        return Err(ApiError::internal("another node's answer is too large"));
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| passing(error.without_url()))? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(ApiError::internal("another node's answer is too large"));
+        }
+        body.extend_from_slice(&chunk);
     }
-    let body = answer.bytes().await.map_err(|error| passing(error.without_url()))?;
     response
         .body(Body::from(body))
         .map_err(|_| ApiError::internal("another node's answer cannot be passed on"))
