@@ -14,7 +14,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atomik_domain::ip_allowlist::IpAllowlist;
 use atomik_domain::strategy::{Behavior, DEFAULT_MAX_SIGNAL_AGE_S, OnOppositeEntry};
@@ -119,6 +119,8 @@ impl Trial {
 
     fn spawn(&self, failpoint: Option<&str>) -> Server {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let log = self.dir.path().join("server.log");
+        let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
         let mut command = Command::from(atomik());
         command
             .arg("serve")
@@ -126,12 +128,17 @@ impl Trial {
             .env("ATOMIK_STORE__DATA_DIR", self.dir.path())
             .env("ATOMIK_SERVER__LISTEN", format!("127.0.0.1:{port}"))
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(log)
             .kill_on_drop(true);
         if let Some(failpoint) = failpoint {
             command.env("ATOMIK_FAILPOINT", failpoint);
         }
         Server { child: command.spawn().unwrap(), base: format!("http://127.0.0.1:{port}") }
+    }
+
+    /// What its servers have said, one after another.
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("server.log")).unwrap()
     }
 
     /// Waits until the server is ready; `false` where it died first.
@@ -192,21 +199,15 @@ impl Trial {
     async fn settled(&self) -> Vec<SignalRecord> {
         let store = open_store(self.dir.path()).await;
         let page = PageRequest { limit: 200, before: None };
-        let all_final = |signals: &[SignalRecord]| {
-            let mut outcomes = signals.iter().flat_map(|signal| &signal.outcomes);
-            outcomes.all(|outcome| outcome.status.is_final())
-        };
-        tokio::time::timeout(PATIENCE, async {
-            loop {
-                let signals = store.signals(self.user, &TradeFilter::default(), page).await.unwrap().items;
-                if all_final(&signals) {
-                    return signals;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await
-        .expect("some signal never got a final outcome")
+        let is_open =
+            |signal: &&SignalRecord| signal.outcomes.iter().any(|outcome| !outcome.status.is_final());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let signals = store.signals(self.user, &TradeFilter::default(), page).await.unwrap().items;
+            let Some(open) = signals.iter().find(is_open) else { return signals };
+            assert!(Instant::now() < deadline, "never settled: {open:?}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
