@@ -75,12 +75,8 @@ pub trait RateLimiter: Send + Sync {
     ///
     /// # Errors
     /// [`LimiterAway`], at once where that is known already. A token may have been taken all the same.
-    async fn take(
-        &self,
-        webhook_id: WebhookId,
-        rate: Rate,
-        look: Option<Look>,
-    ) -> Result<Token, LimiterAway>;
+    async fn take(&self, webhook_id: WebhookId, rate: Rate, look: Option<Look>)
+    -> Result<Token, LimiterAway>;
     /// Makes a stored signal known to all nodes soon, or not at all; nobody waits. It is known while less than the window
     /// that is looked with has passed since its token was taken, and not longer than is left of its own.
     fn remember(&self, known: Known);

@@ -244,9 +244,8 @@ async fn a_repeat_is_answered_the_same_by_redis_and_by_the_store() {
     assert_eq!(send(&server, &made), by_redis, "an empty one knows nothing");
     assert_eq!(repeats_known(&server), 1);
 
-    let log = server.wait_for("/api/v1/webhooks/1/logs", &made.key, |log| {
-        log["items"].as_array().unwrap().len() == 5
-    });
+    let log = server
+        .wait_for("/api/v1/webhooks/1/logs", &made.key, |log| log["items"].as_array().unwrap().len() == 5);
     let mut rows = log["items"].as_array().unwrap().clone();
     for row in &mut rows {
         for own in ["id", "received_at", "duration_us"] {

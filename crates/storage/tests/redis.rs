@@ -201,7 +201,9 @@ async fn a_clock_that_was_set_back_closes_no_bucket() {
     let server = RedisServer::start();
     let limiter = up(&server).await;
     server.order(&format!("SET atomik:{INSTALLATION}:rate:{HOOK} 9000000000000000"));
-    let Token::In(micros) = limiter.take(HOOK, TEN_A_SECOND, None).await.unwrap() else { panic!("a full bucket") };
+    let Token::In(micros) = limiter.take(HOOK, TEN_A_SECOND, None).await.unwrap() else {
+        panic!("a full bucket")
+    };
     assert_eq!(micros, TEN_A_SECOND.interval_us);
     let deadline = Instant::now() + PATIENCE;
     while !is_taken(limiter.take(HOOK, TEN_A_SECOND, None).await.unwrap()) {

@@ -58,7 +58,8 @@ impl RateLimiter for Redis {
         let look_under = look.map(|look| repeats::key(&self.prefix, webhook_id, &look.fingerprint));
         match self.link.ask(|connection| take(connection, key, rate, look_under)).await {
             Ok((0, at, found)) => {
-                let first = look.zip(found).and_then(|(look, value)| repeats::read(&value, at, look.window_us));
+                let first =
+                    look.zip(found).and_then(|(look, value)| repeats::read(&value, at, look.window_us));
                 Ok(Token::Taken { at, first })
             }
             Ok((micros, ..)) => Ok(Token::In(micros)),

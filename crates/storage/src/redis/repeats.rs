@@ -53,9 +53,8 @@ async fn tell(link: Arc<Link>, prefix: String, mut notes: mpsc::Receiver<Note>) 
         if sets.is_empty() {
             continue;
         }
-        let told = link.ask(|mut connection| {
-            Box::pin(async move { sets.query_async::<()>(&mut connection).await })
-        });
+        let told =
+            link.ask(|mut connection| Box::pin(async move { sets.query_async::<()>(&mut connection).await }));
         // Why it is away is for those to say who need it.
         let _ = told.await;
     }
@@ -72,7 +71,7 @@ fn add(sets: &mut Pipeline, prefix: &str, note: &Note) {
 
 /// Where a signal is known.
 pub fn key(prefix: &str, webhook_id: WebhookId, fingerprint: &[u8; 16]) -> String {
-    format!("{prefix}repeat:{webhook_id}:{:032x}", u128::from_be_bytes(*fingerprint))
+    format!("{prefix}repeat:{webhook_id}:{}", hex::encode(fingerprint))
 }
 
 /// The signal that a value tells of, where it counts within this window. `None` also where the value cannot be read.
