@@ -23,5 +23,4 @@ check:
 
 # The speed figures, measured on this machine and written to docs/performance.md.
 bench:
-	@scripts/need.sh
-	cargo bench -p atomik-server --bench speed
+	@scripts/bench.sh

@@ -64,8 +64,22 @@ if cargo nextest --version >/dev/null 2>&1; then
 else
     step 'Tests' tests scripts/with-postgres.sh scripts/with-redis.sh cargo test --workspace --no-fail-fast
 fi
+# The same program with its books elsewhere. All packages are named, here and below and in the scripts above: with others, what
+# they depend on would be compiled anew. Where a test waits for a killed node's leases to run out nothing is computed, so more of
+# them run at once than there are cores.
+elsewhere() {
+    local backend=$1
+    shift
+    ATOMIK_TEST_BACKEND=$backend scripts/with-postgres.sh scripts/with-redis.sh \
+        cargo test --workspace --no-fail-fast "$@" -- --test-threads 8
+}
+whole_program=(--test cli --test end_to_end --test real_brokers --test receiver_wire)
+step 'Whole program on PostgreSQL' tests elsewhere postgres "${whole_program[@]}"
+step 'Whole program on PostgreSQL and Redis' tests elsewhere postgres+redis "${whole_program[@]}"
 step 'OpenAPI document' scripts/check-openapi.sh
 step 'Dashboard in a browser' tests scripts/test-dashboard.sh
-# All packages are named, here and in the scripts above: with others, what they depend on would be compiled anew.
-step 'Crash points' tests cargo test --workspace --features atomik-server/failpoints --test crash_points
+crash_points=(--features atomik-server/failpoints --test crash_points)
+step 'Crash points' tests cargo test --workspace "${crash_points[@]}"
+step 'Crash points on PostgreSQL' tests elsewhere postgres "${crash_points[@]}"
+step 'Crash points on PostgreSQL and Redis' tests elsewhere postgres+redis "${crash_points[@]}"
 printf '\n'

@@ -3,12 +3,17 @@
 //! venue's own.
 //!
 //! Needs the feature `failpoints`: `cargo test -p atomik-server --features failpoints --test crash_points`.
+//! `ATOMIK_TEST_BACKEND` says what the books are kept in.
 #![cfg(feature = "failpoints")]
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what is wrong by panicking
 
+mod common;
+
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use atomik_domain::ip_allowlist::IpAllowlist;
@@ -16,9 +21,13 @@ use atomik_domain::strategy::{Behavior, DEFAULT_MAX_SIGNAL_AGE_S, OnOppositeEntr
 use atomik_domain::{Amount, BrokerAccountId, BrokerId, Environment, Qty, Side, SignedQty, Symbol, UserId};
 use atomik_ports::directory::{NewBrokerAccount, NewStrategy, NewUser, NewWebhook, Registration};
 use atomik_ports::history::{SignalRecord, TradeFilter};
-use atomik_ports::{Clock, Credentials, Directory, History, PageRequest, SystemClock};
-use atomik_storage::sqlite::{Access, OpenOptions, SqliteStore};
+use atomik_ports::{Clock, Credentials, PageRequest, Store, SystemClock};
+use atomik_storage::postgres::{self, PostgresStore};
+use atomik_storage::sqlite::{self, SqliteStore};
+use common::{PATIENCE, atomik, backend, decimal};
+use reqwest::StatusCode;
 use rust_decimal::Decimal;
+use secrecy::SecretString;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -27,7 +36,6 @@ use tokio::process::{Child, Command};
 const TOKEN: &str = "crash0point0crash0point0crash0point0";
 const SECRET: &str = "9a3f9a3f9a3f9a3f9a3f9a3f9a3f9a3f9a3f9a3f9a3f9a3f9a3f9a3f9a3f9a3f";
 const KEY: &str = "atk_77aa77aa77aa77aa77aa77aa77aa77aa77aa77aa77aa77aa77aa77aa77aa77aa";
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How many alerts a trial sends, at most, before its point must have been passed.
 const ALERTS: usize = 9;
 
@@ -44,11 +52,23 @@ struct Server {
     base: String,
 }
 
+/// The store of a data directory, beside a server.
+async fn open_store(data_dir: &Path) -> Arc<dyn Store> {
+    let now = SystemClock.now();
+    if let Some(url) = backend::postgres_url(data_dir) {
+        let options =
+            postgres::OpenOptions { access: postgres::Access::Shared, ..postgres::OpenOptions::default() };
+        return Arc::new(PostgresStore::open(&SecretString::from(url), options, now).await.unwrap());
+    }
+    let options = sqlite::OpenOptions { access: sqlite::Access::Shared, ..sqlite::OpenOptions::default() };
+    Arc::new(SqliteStore::open_with(data_dir, options, now).await.unwrap())
+}
+
 impl Trial {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let now = SystemClock.now();
-        let store = SqliteStore::open(dir.path(), now).await.unwrap();
+        let store = open_store(dir.path()).await;
         let user =
             NewUser { email: "crash@example.com".into(), password_hash: "none".into(), created_at: now };
         let user = store.create_user(user, Registration::FirstUser).await.unwrap().id;
@@ -99,12 +119,12 @@ impl Trial {
 
     fn spawn(&self, failpoint: Option<&str>) -> Server {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_atomik"));
+        let mut command = Command::from(atomik());
         command
             .arg("serve")
+            .envs(backend::variables(self.dir.path()))
             .env("ATOMIK_STORE__DATA_DIR", self.dir.path())
             .env("ATOMIK_SERVER__LISTEN", format!("127.0.0.1:{port}"))
-            .env_remove("ATOMIK_FAILPOINT")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true);
@@ -146,17 +166,31 @@ impl Trial {
         Some(answer.status().as_u16())
     }
 
-    async fn get(&self, server: &Server, path: &str) -> Value {
-        let url = format!("{}/api/v1/{path}", server.base);
-        let answer = self.client.get(url).bearer_auth(KEY).send().await.unwrap();
-        assert!(answer.status().is_success(), "{path}: {}", answer.status());
-        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    /// Waits until the server has died at its point.
+    async fn dies(&self, server: &mut Server, point: &str) {
+        let died = tokio::time::timeout(PATIENCE, server.child.wait()).await;
+        let status = died.unwrap_or_else(|_| panic!("{point} was never passed")).unwrap();
+        assert!(!status.success(), "{point}: the server ended by itself");
+    }
+
+    /// What the broker says of the account: asked until it answers, for an account that nodes share passes from one to another.
+    async fn ask_broker(&self, server: &Server, what: &str) -> Value {
+        let url = format!("{}/api/v1/broker-accounts/{}/{what}", server.base, self.account);
+        let answered = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let answer = self.client.get(&url).bearer_auth(KEY).send().await.unwrap();
+                if answer.status() != StatusCode::SERVICE_UNAVAILABLE {
+                    return answer.error_for_status().unwrap().text().await.unwrap();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        serde_json::from_str(&answered.await.expect("the broker is never asked")).unwrap()
     }
 
     /// Every signal, once all of them are settled.
     async fn settled(&self) -> Vec<SignalRecord> {
-        let options = OpenOptions { access: Access::Shared, ..OpenOptions::default() };
-        let store = SqliteStore::open_with(self.dir.path(), options, SystemClock.now()).await.unwrap();
+        let store = open_store(self.dir.path()).await;
         let page = PageRequest { limit: 200, before: None };
         let all_final = |signals: &[SignalRecord]| {
             let mut outcomes = signals.iter().flat_map(|signal| &signal.outcomes);
@@ -185,29 +219,33 @@ async fn send_until_death(trial: &Trial, server: &mut Server, point: &str) -> Ve
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
-    let died = tokio::time::timeout(PATIENCE, server.child.wait()).await;
-    let status = died.unwrap_or_else(|_| panic!("{point} was never passed")).unwrap();
-    assert!(!status.success(), "{point}: the server ended by itself");
+    trial.dies(server, point).await;
     answers
 }
 
-fn decimal(value: &Value) -> Decimal {
-    value.as_str().unwrap().parse().unwrap()
-}
-
-async fn crash_at(point: &str) {
+/// Crashes there, and then, where another point is named behind it (`one then another`), there while it starts again.
+async fn crash_at(points: &str) {
     let trial = Trial::new().await;
+    let (point, again) =
+        points.split_once(" then ").map_or((points, None), |(one, other)| (one, Some(other)));
     let mut server = trial.spawn(Some(point));
     let answers = send_until_death(&trial, &mut server, point).await;
+    if let Some(again) = again {
+        trial.dies(&mut trial.spawn(Some(again)), again).await;
+    }
 
     let mut server = trial.spawn(None);
-    assert!(trial.ready(&mut server).await, "{point}: the next start died");
+    assert!(trial.ready(&mut server).await, "{points}: the next start died");
     for (number, answer) in answers.iter().enumerate() {
         match answer {
             Some(202) => {}
-            Some(status) => panic!("{point}: alert {number} was answered {status}"),
+            Some(status) => panic!("{points}: alert {number} was answered {status}"),
             None => {
-                assert_eq!(trial.send(&server, number).await, Some(202), "{point}: alert {number} sent again")
+                assert_eq!(
+                    trial.send(&server, number).await,
+                    Some(202),
+                    "{points}: alert {number} sent again"
+                )
             }
         }
     }
@@ -216,12 +254,12 @@ async fn crash_at(point: &str) {
     for number in 0..answers.len() {
         let id = format!("\"alert-{number}\"");
         let stored: Vec<_> = signals.iter().filter(|record| record.signal.payload.contains(&id)).collect();
-        assert_eq!(stored.len(), 1, "{point}: alert {number} is stored {} times", stored.len());
-        assert_eq!(stored[0].outcomes.len(), 1, "{point}: alert {number} has one outcome");
+        assert_eq!(stored.len(), 1, "{points}: alert {number} is stored {} times", stored.len());
+        assert_eq!(stored[0].outcomes.len(), 1, "{points}: alert {number} has one outcome");
         let filled = stored[0].fills.iter().fold(Qty::ZERO, |sum, (_, fill)| sum + fill.execution.last_qty);
-        assert!(filled <= Qty(Decimal::ONE), "{point}: alert {number} filled {filled}");
+        assert!(filled <= Qty(Decimal::ONE), "{points}: alert {number} filled {filled}");
     }
-    assert_books_equal(&trial, &server, &signals, point).await;
+    assert_books_equal(&trial, &server, &signals, points).await;
     server.child.kill().await.unwrap();
 }
 
@@ -229,13 +267,13 @@ async fn crash_at(point: &str) {
 async fn assert_books_equal(trial: &Trial, server: &Server, signals: &[SignalRecord], point: &str) {
     let fills = || signals.iter().flat_map(|record| &record.fills).map(|(_, fill)| fill);
     let ours = fills().fold(SignedQty::ZERO, |net, fill| net + fill.side.signed(fill.execution.last_qty));
-    let held = trial.get(server, &format!("broker-accounts/{}/positions", trial.account)).await;
+    let held = trial.ask_broker(server, "positions").await;
     let held = held["items"].as_array().unwrap().iter().map(|row| decimal(&row["net_qty"])).sum::<Decimal>();
     assert_eq!(ours.0, held, "{point}: our position and the venue's");
 
     let profit =
         fills().fold(Amount::ZERO, |sum, fill| sum + fill.realized_profit - fill.execution.commission);
-    let balance = trial.get(server, &format!("broker-accounts/{}/balance", trial.account)).await;
+    let balance = trial.ask_broker(server, "balance").await;
     assert_eq!(
         decimal(&balance["cash"]),
         Decimal::from(100_000) + profit.0,
@@ -266,4 +304,14 @@ crash_points! {
     after_the_venue_answered: "after_submit=1", "after_submit=2", "after_submit=3";
     before_the_venue_commits: "paper_before_commit=1", "paper_before_commit=2", "paper_before_commit=3";
     after_the_venue_committed: "paper_after_commit=1", "paper_after_commit=2", "paper_after_commit=3";
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_an_account_is_taken_over() {
+    if !backend::is_shared("a node that dies while it takes over what another left") {
+        return;
+    }
+    for points in ["after_commit=2 then leased", "after_record=2 then leased", "after_submit=1 then leased"] {
+        crash_at(points).await;
+    }
 }

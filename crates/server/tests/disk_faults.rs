@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use atomik_storage::sqlite::DATABASE_FILE;
 use common::{
-    PATIENCE, Quickstart, Server, atomik_under, body_of, quickstart, readiness, run, settled_and_equal,
-    status_of, stderr,
+    PATIENCE, Quickstart, Server, atomik_under, backend, body_of, quickstart, readiness, run,
+    settled_and_equal, status_of, stderr,
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions};
@@ -92,6 +92,9 @@ fn limit_files(server: &Server, bytes: &str) {
 
 #[test]
 fn a_disk_that_refuses_writes_is_503_until_it_takes_them_again() {
+    if !backend::is_embedded("a disk that refuses our writes") {
+        return;
+    }
     let dir = TempDir::new().unwrap();
     // Without the trap, the system would kill whoever writes beyond the limit.
     let starter = ["sh", "-c", r#"trap "" XFSZ; exec "$0" "$@""#];
@@ -152,6 +155,9 @@ impl Ballast {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_database_is_503_until_there_is_room_again() {
+    if !backend::is_embedded("how large they may grow") {
+        return;
+    }
     let dir = TempDir::new().unwrap();
     let size = MAX_SIZE.to_string();
     let server = Server::start_with(dir.path(), &[("ATOMIK_STORE__MAX_SIZE", &size)]);
@@ -186,6 +192,9 @@ fn bound_by_permissions() -> &'static [&'static str] {
 
 #[test]
 fn a_directory_that_cannot_be_written_is_refused_with_a_sentence() {
+    if !backend::is_embedded("a directory that cannot be written") {
+        return;
+    }
     let dir = TempDir::new().unwrap();
     quickstart(dir.path(), "http://127.0.0.1:8080", &[]);
     let before = std::fs::read(dir.path().join("atomik.db")).unwrap();
@@ -210,6 +219,9 @@ fn a_directory_that_cannot_be_written_is_refused_with_a_sentence() {
 
 #[test]
 fn a_file_where_the_directory_should_be_is_refused_with_a_sentence() {
+    if !backend::is_embedded("a file in the directory's place") {
+        return;
+    }
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("data");
     std::fs::write(&file, "something of somebody's").unwrap();

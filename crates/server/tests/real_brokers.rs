@@ -16,7 +16,7 @@ use atomik_testkit::venues::faults::Fault;
 use atomik_testkit::venues::ibkr_web::IbkrWebVenue;
 use atomik_testkit::venues::tradovate::{self, FakeTradovate};
 use atomik_testkit::venues::tws::Tws;
-use common::{PATIENCE, Quickstart, Server, body_of, decimal, quickstart, status_of};
+use common::{PATIENCE, Quickstart, Server, body_of, decimal, quickstart, run, status_of, stderr};
 use rust_decimal::Decimal;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -72,11 +72,7 @@ impl Trader {
     }
 
     fn wait_until_connected(&self) {
-        let path = format!("/api/v1/broker-accounts/{}", self.account);
-        self.server.wait_for(&path, &self.made.key, |account| {
-            let state = account["status"]["state"].as_str().unwrap();
-            ["ready", "books_differ"].contains(&state)
-        });
+        self.server.wait_until_connected(self.account, &self.made.key);
     }
 
     /// Sends an alert and gives its signal's id.
@@ -179,7 +175,16 @@ fn goes_through(venue: &Venue<'_>) {
     equal(&trader, venue, 0);
 
     by_hand(&mut trader, venue);
-    for file in std::fs::read_dir(trader.dir.path()).unwrap() {
+    keeps_no_secret(&trader, venue);
+}
+
+/// No credential of the account is in a file of the data directory, nor in a backup, which has all that a database has.
+fn keeps_no_secret(trader: &Trader, venue: &Venue<'_>) {
+    let dir = trader.dir.path();
+    let backup = dir.join("backup.db");
+    let copied = run(&["backup", backup.to_str().unwrap(), "--data-dir", dir.to_str().unwrap()]);
+    assert!(copied.status.success(), "{}", stderr(&copied));
+    for file in std::fs::read_dir(dir).unwrap() {
         let path = file.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();
         for secret in venue.account["credentials"].as_object().unwrap().values() {
@@ -217,7 +222,7 @@ fn by_hand(trader: &mut Trader, venue: &Venue<'_>) {
 /// What the account holds of anything, as the broker says.
 fn at_broker(trader: &Trader) -> Decimal {
     let path = format!("/api/v1/broker-accounts/{}/positions", trader.account);
-    let positions = trader.server.get(&path, &trader.made.key);
+    let positions = trader.server.ask_broker(&path, &trader.made.key);
     positions["items"].as_array().unwrap().iter().map(|one| decimal(&one["net_qty"])).sum()
 }
 

@@ -79,6 +79,29 @@ async fn two_nodes_share_the_rate_of_a_webhook_and_of_no_other() {
 }
 
 #[tokio::test]
+async fn who_asks_together_is_answered_each_for_its_own_webhook() {
+    let server = RedisServer::start();
+    let limiter = up(&server).await;
+    assert_eq!(taken(&limiter, TEN_AT_ONCE, 10).await, 10);
+    let webhook = |n: i64| if n % 2 == 0 { HOOK } else { WebhookId(100 + n) };
+    let full = (0..100).map(|n| limiter.take(webhook(n), TEN_AT_ONCE, None));
+    let before = calls(&server);
+    let answers = futures::future::join_all(full).await;
+    for (n, answer) in answers.into_iter().enumerate() {
+        assert_eq!(is_taken(answer.unwrap()), n % 2 == 1, "the {n}th");
+    }
+    // The link's own looks are among them.
+    assert!(calls(&server) - before < 50, "they are asked for together");
+}
+
+/// How many scripts Redis has been asked to run.
+fn calls(server: &RedisServer) -> u64 {
+    let count = "string.match(redis.call('INFO', 'commandstats'), 'cmdstat_evalsha:calls=(%d+)')";
+    let answer = server.say(&format!("EVAL \"return tonumber({count})\" 0"));
+    answer.trim_start_matches(':').parse().unwrap()
+}
+
+#[tokio::test]
 async fn what_is_taken_comes_back_at_the_rate_and_leaves_nothing_behind() {
     let server = RedisServer::start();
     let limiter = up(&server).await;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atomik_domain::BrokerAccountId;
-use atomik_ports::StoreError;
 use atomik_ports::cluster::{Beat, Lease};
 use atomik_ports::journal::Changes;
+use atomik_ports::{StoreError, failpoint};
 
 use super::courier::deliver;
 use super::wire::Message;
@@ -156,6 +156,7 @@ impl Beats {
 
     /// Goes on where whoever had the accounts before has stopped: with what is recorded, and what the brokers say.
     async fn take_over(&self, leases: &[Lease]) -> Result<(), StoreError> {
+        failpoint::hit("leased");
         let ids: Vec<_> = leases.iter().map(|lease| lease.broker_account_id).collect();
         let cluster = &self.membership.cluster;
         let unfinished = cluster.unfinished_on(&ids).await?;

@@ -57,12 +57,12 @@ async fn run(hanging: usize) -> Result<Histogram<u64>> {
 
     let credentials: Vec<Credentials> = webhooks.into_iter().map(|(_, made)| made).collect();
     // One order each first, not counted: rules are known, books compared and connections warm afterwards.
-    load::send_all(server.port, requests(&credentials, 1, "warm"), Pace::Every(GAP)).await?;
+    load::send_all(&[server.port], requests(&credentials, 1, "warm"), Pace::Every(GAP)).await?;
     wait_for_orders(&venues, 1).await?;
     for venue in &venues[..hanging] {
         venue.server.hang();
     }
-    load::send_all(server.port, requests(&credentials, EACH, "bench"), Pace::Every(GAP)).await?;
+    load::send_all(&[server.port], requests(&credentials, EACH, "bench"), Pace::Every(GAP)).await?;
     wait_for_orders(&venues[hanging..], 1 + EACH).await?;
     server.stop().await?;
 

@@ -56,11 +56,21 @@ pub fn request(token: &str, secret: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Sends every request once, in order of their places, and checks that each is answered 202.
-pub async fn send_all(port: u16, requests: Arc<Vec<Vec<u8>>>, pace: Pace) -> Result<Run> {
-    let mut connections = Vec::with_capacity(CONNECTIONS);
-    for _ in 0..CONNECTIONS {
-        connections.push(Connection::open(port).await?);
+/// Sends every request once, in order of their places, to these ports in turns, and checks that each is answered 202.
+pub async fn send_all(ports: &[u16], requests: Arc<Vec<Vec<u8>>>, pace: Pace) -> Result<Run> {
+    send_all_over(CONNECTIONS, ports, requests, pace).await
+}
+
+/// The same, over so many connections.
+pub async fn send_all_over(
+    count: usize,
+    ports: &[u16],
+    requests: Arc<Vec<Vec<u8>>>,
+    pace: Pace,
+) -> Result<Run> {
+    let mut connections = Vec::with_capacity(count);
+    for port in ports.iter().cycle().take(count) {
+        connections.push(Connection::open(*port).await?);
     }
     let next = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();

@@ -1,11 +1,12 @@
 //! The speed figures: the receiver beside an empty handler, signals that trade, and memory.
 //!
-//! `make bench` runs all of it in one go. Both servers are child processes, the load comes from this one, all three on
+//! `make bench` runs all of it in one go; with the argument `cluster` it measures cluster mode alone, and only prints it. Both servers are child processes, the load comes from this one, all three on
 //! the same cores. Figures are printed and written to `docs/performance.md`.
 
 #![allow(clippy::print_stdout, clippy::cast_precision_loss)] // a report for people, with ratios
 
 mod brokers;
+mod cluster;
 mod empty_handler;
 mod load;
 mod machine;
@@ -43,8 +44,16 @@ fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
 /// How long a server is left alone before its memory is read.
 const SETTLE: Duration = Duration::from_secs(2);
 
+/// The argument with which cluster mode alone is measured.
+const CLUSTER: &str = "cluster";
+
 async fn measure() -> Result<()> {
     let mut report = Report::default();
+    if std::env::args().any(|argument| argument == CLUSTER) {
+        report.cluster = cluster::measure().await?;
+        println!("\n{}", report.cluster_to_markdown()?);
+        return Ok(());
+    }
 
     println!("Memory after a fresh start ...");
     let fresh = server::fresh_dir()?;
@@ -56,6 +65,7 @@ async fn measure() -> Result<()> {
     receiver::measure(&mut report).await?;
     trading::measure(&mut report).await?;
     brokers::measure(&mut report).await?;
+    report.cluster = cluster::measure().await?;
 
     let table = report.to_markdown()?;
     println!("\n{table}");

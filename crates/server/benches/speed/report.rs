@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 
 use crate::load::{CONNECTIONS, Run};
 use crate::receiver::WEBHOOKS;
-use crate::{brokers, machine, trading};
+use crate::{brokers, cluster, machine, trading};
 
 const COMMAND: &str = "make bench";
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/performance.md");
@@ -37,6 +37,8 @@ pub struct Report {
     pub loaded_kib: u64,
     /// The most resident memory, after the receiver's rounds.
     pub peak_kib: u64,
+    /// Cluster mode, where PostgreSQL and Redis were there.
+    pub cluster: Option<cluster::Figures>,
 }
 
 /// A burst, from the first byte to the last recorded fill.
@@ -65,7 +67,7 @@ pub struct ToBroker {
 }
 
 /// One line of the table.
-struct Line {
+pub struct Line {
     what: String,
     figure: String,
     target: &'static str,
@@ -73,11 +75,13 @@ struct Line {
 }
 
 impl Line {
-    fn plain(what: &str, figure: String) -> Self {
+    /// A figure without a target.
+    pub fn plain(what: &str, figure: String) -> Self {
         Self { what: what.to_owned(), figure, target: "", met: None }
     }
 
-    fn against(what: &str, figure: String, target: &'static str, met: bool) -> Self {
+    /// A figure beside its target, and whether that is met.
+    pub fn against(what: &str, figure: String, target: &'static str, met: bool) -> Self {
         Self { what: what.to_owned(), figure, target, met: Some(met) }
     }
 }
@@ -89,8 +93,22 @@ impl Report {
         lines.extend(self.trading_lines()?);
         lines.extend(self.broker_lines()?);
         lines.extend(self.memory_lines());
+        self.table(lines)
+    }
+
+    /// The same for cluster mode alone.
+    pub fn cluster_to_markdown(&self) -> Result<String> {
+        self.table(Vec::new())
+    }
+
+    fn table(&self, mut lines: Vec<Line>) -> Result<String> {
+        let mut machine = machine::facts();
+        if let Some(cluster) = &self.cluster {
+            write!(machine, ". Cluster mode: {}", cluster.machine)?;
+            lines.extend(cluster.lines()?);
+        }
         let day = &SystemClock.now().to_rfc3339()[..10];
-        let mut table = format!("Measured on {day} with `{COMMAND}` on {}.\n\n", machine::facts());
+        let mut table = format!("Measured on {day} with `{COMMAND}` on {machine}.\n\n");
         table.push_str("| What | Figure | Target | Met |\n| --- | --- | --- | --- |\n");
         for Line { what, figure, target, met } in lines {
             let met = met.map_or("", |met| if met { "yes" } else { "**no**" });
@@ -164,7 +182,6 @@ impl Report {
     }
 
     fn memory_lines(&self) -> Vec<Line> {
-        let mb = |kib: u64| format!("{:.0} MB", kib as f64 * 1_024.0 / 1e6);
         let below = |kib: u64, limit_mb: u64| kib * 1_024 < limit_mb * 1_000_000;
         vec![
             Line::against("Memory, idle", mb(self.idle_kib), "< 60 MB", below(self.idle_kib, 60)),
@@ -179,12 +196,23 @@ impl Report {
     }
 }
 
-fn ms(micros: f64) -> String {
+/// Megabytes.
+pub fn mb(kib: u64) -> String {
+    format!("{:.0} MB", kib as f64 * 1_024.0 / 1e6)
+}
+
+/// Milliseconds.
+pub fn ms(micros: f64) -> String {
     format!("{:.2} ms", micros / 1_000.0)
 }
 
-fn median(runs: &[Run], figure: impl Fn(&Run) -> f64) -> Result<f64> {
-    let mut figures: Vec<f64> = runs.iter().map(figure).collect();
+/// The middle one of a figure of each run.
+pub fn median(runs: &[Run], figure: impl Fn(&Run) -> f64) -> Result<f64> {
+    median_of(runs.iter().map(figure).collect())
+}
+
+/// The middle one.
+pub fn median_of(mut figures: Vec<f64>) -> Result<f64> {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().context("nothing was measured")
 }

@@ -42,6 +42,11 @@ impl Server {
     /// The same, with these variables in its environment.
     pub async fn start_atomik_with(dir: &Path, variables: &[(&str, &str)]) -> Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_atomik"));
+        // The servers that rounds run on are named to us in variables that are no settings.
+        let ours = std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"ATOMIK_"));
+        for (name, _) in ours {
+            command.env_remove(name);
+        }
         command.arg("serve").env("ATOMIK_STORE__DATA_DIR", dir.join(DATA_DIR)).current_dir(dir);
         command.envs(variables.iter().copied());
         Self::start(command, &dir.join("atomik.log"), |command, port| {
@@ -98,6 +103,11 @@ impl Server {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
+    /// Its process.
+    pub fn process(&self) -> Result<u32> {
+        self.child.id().context("the server has ended")
+    }
+
     /// The memory it has resident now, in KiB.
     pub fn resident_kib(&self) -> Result<u64> {
         self.status_field("VmRSS:")
@@ -109,8 +119,7 @@ impl Server {
     }
 
     fn status_field(&self, name: &str) -> Result<u64> {
-        let id = self.child.id().context("the server has ended")?;
-        let path = format!("/proc/{id}/status");
+        let path = format!("/proc/{}/status", self.process()?);
         let status = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         let field = line.and_then(|line| line.split_whitespace().next());
@@ -119,8 +128,11 @@ impl Server {
 
     /// Asks it to stop, and waits until it has finished what it accepted.
     pub async fn stop(mut self) -> Result<()> {
-        let id = self.child.id().context("the server has ended")?;
-        Command::new("kill").arg(id.to_string()).status().await.context("cannot send the signal")?;
+        Command::new("kill")
+            .arg(self.process()?.to_string())
+            .status()
+            .await
+            .context("cannot send the signal")?;
         let stopped = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         let status = stopped.context("the server does not stop")??;
         ensure!(status.success(), "the server ended with {status}: {}", self.last_words());

@@ -52,7 +52,7 @@ async fn run(pace: Pace) -> Result<(Timelines, Duration)> {
     let server = Server::start_atomik(dir.path()).await?;
     let start = Instant::now();
     let started_at = SystemClock.now();
-    load::send_all(server.port, requests(&credentials), pace).await?;
+    load::send_all(&[server.port], requests(&credentials), pace).await?;
     wait_for_fills(server.port, &key).await?;
     let seen_after = start.elapsed();
     server.stop().await?;

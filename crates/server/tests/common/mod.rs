@@ -1,6 +1,8 @@
 //! The real binary, started and asked.
 #![allow(dead_code)] // every test binary uses its own part of this
 
+pub mod backend;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -31,9 +33,22 @@ pub fn atomik_under(starter: &[&str]) -> Command {
     command
 }
 
+/// A command on the store of the data directory that it names, if it names one; not where it names a configuration.
+pub fn command(args: &[&str]) -> Command {
+    let mut command = atomik();
+    command.args(args);
+    let named = args.iter().position(|arg| *arg == "--data-dir").map(|at| Path::new(args[at + 1]));
+    if let Some(data_dir) = named
+        && !args.contains(&"--config")
+    {
+        command.envs(backend::variables(data_dir));
+    }
+    command
+}
+
 /// Runs a command to its end.
 pub fn run(args: &[&str]) -> Output {
-    atomik().args(args).output().unwrap()
+    command(args).output().unwrap()
 }
 
 pub fn stdout(output: &Output) -> String {
@@ -66,14 +81,13 @@ impl Server {
         std::fs::create_dir_all(data_dir).unwrap();
         let log =
             std::fs::File::options().create(true).append(true).open(data_dir.join("server.log")).unwrap();
-        let mut child = atomik_under(starter)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(data_dir)
-            .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut command = atomik_under(starter);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
+        if environment.iter().all(|(name, _)| *name != "ATOMIK_STORE__POSTGRES_URL") {
+            command.envs(backend::variables(data_dir));
+        }
+        let mut child =
+            command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next().expect("the server ended at once; see server.log").unwrap();
         let address = first.rsplit_once("http://").expect("the first line names the address").1.to_owned();
@@ -123,11 +137,40 @@ impl Server {
 
     /// GET with an API key, as JSON.
     pub fn get(&self, path: &str, key: &str) -> Value {
-        let answer = self.exchange(format!(
-            "GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
-        ));
+        let answer = self.answer(path, key);
         assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
         serde_json::from_str(body_of(&answer)).unwrap()
+    }
+
+    fn answer(&self, path: &str, key: &str) -> String {
+        self.exchange(format!(
+            "GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+        ))
+    }
+
+    /// GET of what only the broker knows, asked until it answers: after a kill, an account that nodes share is taken over a few
+    /// seconds later.
+    pub fn ask_broker(&self, path: &str, key: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.answer(path, key);
+            if status_of(&answer) == 200 {
+                return serde_json::from_str(body_of(&answer)).unwrap();
+            }
+            assert!(answer.contains(r#""code":"broker_unavailable""#), "{path}: {answer}");
+            assert!(Instant::now() < deadline, "{path} is never answered: {answer}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until a broker account is connected and its books were compared.
+    pub fn wait_until_connected(&self, account: i64, key: &str) {
+        let path = format!("/api/v1/broker-accounts/{account}");
+        // What a killed node has shown last of an account is shown until another has taken it over, and can ask the broker.
+        self.ask_broker(&format!("{path}/positions"), key);
+        self.wait_for(&path, key, |account| {
+            ["ready", "books_differ"].contains(&account["status"]["state"].as_str().unwrap())
+        });
     }
 
     /// All items of a list, page by page.
@@ -180,10 +223,7 @@ pub fn readiness(server: &Server, status: u16) -> String {
 /// open, profits with the cash of the first account. Gives the signals, newest first.
 pub fn settled_and_equal(server: &Server, key: &str) -> Vec<Value> {
     readiness(server, 200);
-    // In a cluster, the accounts of a node that was killed are taken over a few seconds later.
-    let connected =
-        |account: &Value| ["ready", "books_differ"].contains(&account["status"]["state"].as_str().unwrap());
-    server.wait_for("/api/v1/broker-accounts/1", key, connected);
+    server.wait_until_connected(1, key);
     let is_final = |signal: &Value| !["pending", "unknown"].contains(&signal["status"].as_str().unwrap());
     let deadline = Instant::now() + PATIENCE;
     let signals = loop {
@@ -196,11 +236,11 @@ pub fn settled_and_equal(server: &Server, key: &str) -> Vec<Value> {
     };
     let sum = |rows: &[Value], field: &str| rows.iter().map(|row| decimal(&row[field])).sum::<Decimal>();
     let (ours, fills) = (server.list("/api/v1/positions", key), server.list("/api/v1/fills", key));
-    let held = server.get("/api/v1/broker-accounts/1/positions", key);
+    let held = server.ask_broker("/api/v1/broker-accounts/1/positions", key);
     let held = held["items"].as_array().unwrap();
     assert_eq!(sum(&ours, "net_qty"), sum(held, "net_qty"), "ours: {ours:?}, the venue's: {held:?}");
     if held.is_empty() {
-        let cash = decimal(&server.get("/api/v1/broker-accounts/1/balance", key)["cash"]);
+        let cash = decimal(&server.ask_broker("/api/v1/broker-accounts/1/balance", key)["cash"]);
         let profit = sum(&fills, "realized_profit") - sum(&fills, "commission");
         // To the cent: the venue averages over all strategies of the account, and an average may have no end.
         assert_eq!(cash.round_dp(2), Decimal::from(100_000) + profit, "the venue's cash and our profit");

@@ -20,7 +20,7 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How many questions may be under way.
-const MAX_QUESTIONS: usize = 1_024;
+pub const MAX_QUESTIONS: usize = 1_024;
 
 /// A question that shows whether Redis does its work: what is written cannot be, where it is full or only a copy.
 pub type Probe = Box<dyn Fn(MultiplexedConnection) -> Answer<()> + Send + Sync>;

@@ -16,11 +16,13 @@ use uuid::Uuid;
 use address::Address;
 pub use address::place_of;
 use link::Link;
+use rate::Taker;
 use repeats::Teller;
 
 /// Redis, as one installation uses it. What many nodes share is found under the installation's own prefix.
 pub struct Redis {
     link: Arc<Link>,
+    taker: Taker,
     teller: Teller,
     prefix: String,
 }
@@ -34,7 +36,8 @@ impl Redis {
     pub async fn open(url: &SecretString, installation: Uuid) -> Result<Self, String> {
         let prefix = format!("atomik:{installation}:");
         let link = Arc::new(Link::open(Address::parse(url)?, rate::probe(&prefix)).await);
+        let taker = Taker::over(Arc::clone(&link));
         let teller = Teller::start(Arc::clone(&link), prefix.clone());
-        Ok(Self { link, teller, prefix })
+        Ok(Self { link, taker, teller, prefix })
     }
 }

@@ -1,38 +1,92 @@
-//! The rate of a webhook over all nodes, and the first look at repeats, in one script: one round trip, on Redis' own clock.
+//! The rate of a webhook over all nodes, and the first look at repeats, in one script, on Redis' own clock. Whatever is asked
+//! while one question is under way goes with the next: most of what a question costs, on both sides, it costs once.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use atomik_domain::WebhookId;
 use atomik_ports::rate::{Known, LimiterAway, Look, Rate, RateLimiter, Token};
 use redis::Script;
 use redis::aio::MultiplexedConnection;
+use tokio::sync::{mpsc, oneshot};
 
-use super::link::{Answer, Probe};
+use super::link::{Answer, Link, MAX_QUESTIONS, Probe};
 use super::{Redis, repeats};
 
 static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("rate.lua")));
 
 /// What a probe takes: there is always one more.
 const PROBE_RATE: Rate = Rate { interval_us: 1, burst: 1_000_000 };
+/// The most tokens in one question: Redis does nothing else meanwhile.
+const MAX_TOKENS: usize = 256;
 
-/// What the script answers: how long there is no token, the time, and what is under the second key.
+/// A bucket, and what is looked under beside it: nothing where that is empty.
+struct Bucket {
+    key: String,
+    look_under: String,
+    rate: Rate,
+}
+
+/// What the script answers for a bucket: how long there is no token, the time, and what is under the second key.
 type Taken = (i64, i64, Option<Vec<u8>>);
 
-/// Takes a token of the bucket under this key, and looks under the other. Where Redis does not know the script, it is loaded
-/// and asked again.
-fn take(
-    mut connection: MultiplexedConnection,
-    key: String,
-    rate: Rate,
-    look_under: Option<String>,
-) -> Answer<Taken> {
-    Box::pin(async move {
-        let mut invocation = SCRIPT.key(key);
-        if let Some(key) = look_under {
-            invocation.key(key);
+/// A token that somebody waits for.
+struct Wanted {
+    bucket: Bucket,
+    answer: oneshot::Sender<Result<Taken, LimiterAway>>,
+}
+
+/// Where tokens are asked for.
+pub struct Taker(mpsc::Sender<Wanted>);
+
+impl Taker {
+    /// Begins to ask over a link; ends once this is gone.
+    pub fn over(link: Arc<Link>) -> Self {
+        let (wanted, taken) = mpsc::channel(MAX_QUESTIONS);
+        tokio::spawn(ask(link, taken));
+        Self(wanted)
+    }
+
+    async fn take(&self, bucket: Bucket) -> Result<Taken, LimiterAway> {
+        let (answer, answered) = oneshot::channel();
+        if self.0.try_send(Wanted { bucket, answer }).is_err() {
+            return Err(LimiterAway(format!("more than {MAX_QUESTIONS} tokens of Redis are waited for")));
         }
-        invocation.arg(rate.interval_us).arg(rate.burst);
+        answered.await.unwrap_or_else(|_| Err(LimiterAway("Redis answered for fewer buckets".to_owned())))
+    }
+}
+
+/// Asks for all that is waited for, again and again.
+async fn ask(link: Arc<Link>, mut waiting: mpsc::Receiver<Wanted>) {
+    while let Some(first) = waiting.recv().await {
+        let (mut buckets, mut answers) = (vec![first.bucket], vec![first.answer]);
+        // Requests that are about to ask do so first.
+        tokio::task::yield_now().await;
+        while buckets.len() < MAX_TOKENS
+            && let Ok(wanted) = waiting.try_recv()
+        {
+            buckets.push(wanted.bucket);
+            answers.push(wanted.answer);
+        }
+        match link.ask(|connection| take(connection, buckets)).await {
+            // Nobody waits any more where the request was given up. Whoever is not answered is told by the end of the channel.
+            Ok(taken) => answers.into_iter().zip(taken).for_each(|(answer, taken)| {
+                let _ = answer.send(Ok(taken));
+            }),
+            Err(why) => answers.into_iter().for_each(|answer| {
+                let _ = answer.send(Err(LimiterAway(why.clone())));
+            }),
+        }
+    }
+}
+
+/// Takes a token of each of these buckets. Where Redis does not know the script, it is loaded and asked again.
+fn take(mut connection: MultiplexedConnection, buckets: Vec<Bucket>) -> Answer<Vec<Taken>> {
+    Box::pin(async move {
+        let mut invocation = SCRIPT.prepare_invoke();
+        for Bucket { key, look_under, rate } in buckets {
+            invocation.key(key).key(look_under).arg(rate.interval_us).arg(rate.burst);
+        }
         invocation.invoke_async(&mut connection).await
     })
 }
@@ -41,7 +95,8 @@ fn take(
 pub fn probe(prefix: &str) -> Probe {
     let key = format!("{prefix}probe");
     Box::new(move |connection| {
-        let taken = take(connection, key.clone(), PROBE_RATE, None);
+        let bucket = Bucket { key: key.clone(), look_under: String::new(), rate: PROBE_RATE };
+        let taken = take(connection, vec![bucket]);
         Box::pin(async move { taken.await.map(|_| ()) })
     })
 }
@@ -54,16 +109,17 @@ impl RateLimiter for Redis {
         rate: Rate,
         look: Option<Look>,
     ) -> Result<Token, LimiterAway> {
+        // What is known already is said at once.
+        self.state()?;
         let key = format!("{}rate:{webhook_id}", self.prefix);
         let look_under = look.map(|look| repeats::key(&self.prefix, webhook_id, &look.fingerprint));
-        match self.link.ask(|connection| take(connection, key, rate, look_under)).await {
-            Ok((0, at, found)) => {
-                let first =
-                    look.zip(found).and_then(|(look, value)| repeats::read(&value, at, look.window_us));
+        let bucket = Bucket { key, look_under: look_under.unwrap_or_default(), rate };
+        match self.taker.take(bucket).await? {
+            (0, at, found) => {
+                let first = look.zip(found).and_then(|(look, value)| repeats::read(&value, at, look.window_us));
                 Ok(Token::Taken { at, first })
             }
-            Ok((micros, ..)) => Ok(Token::In(micros)),
-            Err(why) => Err(LimiterAway(why)),
+            (micros, ..) => Ok(Token::In(micros)),
         }
     }
 

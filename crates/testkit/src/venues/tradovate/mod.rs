@@ -28,8 +28,8 @@ use super::spec::Spec;
 pub const USERNAME: &str = "trader-one";
 /// The user's password.
 pub const PASSWORD: &str = "correct-horse-battery";
-/// The API key's id.
-pub const CID: &str = "4711";
+/// The API key's id: longer than a number that is in a log by chance.
+pub const CID: &str = "471108154711";
 /// The API key's secret.
 pub const SEC: &str = "f03741b6-f634-48d6-9308-c8fb871150c2";
 /// The OAuth application's id.
