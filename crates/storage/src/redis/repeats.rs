@@ -71,7 +71,7 @@ fn add(sets: &mut Pipeline, prefix: &str, note: &Note) {
 
 /// Where a signal is known.
 pub fn key(prefix: &str, webhook_id: WebhookId, fingerprint: &[u8; 16]) -> String {
-    format!("{prefix}repeat:{webhook_id}:{:032x}", u128::from_be_bytes(*fingerprint))
+    format!("{prefix}repeat:{webhook_id}:{}", hex::encode(fingerprint))
 }
 
 /// The signal that a value tells of, where it counts within this window. `None` also where the value cannot be read.
