@@ -174,11 +174,11 @@ impl Lanes {
         let refused = {
             let mut lanes = self.lock();
             let key = self.opened(&mut lanes, &strategy);
-            match lanes.get(&key).map(|handle| handle.events.try_send(Event::Signal(job.clone()))) {
-                Some(Ok(())) => None,
-                Some(Err(mpsc::error::TrySendError::Full(_))) => Some(Code::OverQueue),
+            match lanes.get(&key).map(|handle| handle.events.try_send(Event::Signal(job.clone())).err()) {
+                Some(None) => None,
+                Some(Some(mpsc::error::TrySendError::Full(_))) => Some(Code::OverQueue),
                 // The lane has ended, or there is none: in a cluster the account may be passing to another node.
-                Some(Err(mpsc::error::TrySendError::Closed(_))) | None => Some(Code::AccountUnavailable),
+                Some(Some(mpsc::error::TrySendError::Closed(_))) | None => Some(Code::AccountUnavailable),
             }
         };
         let is_linked = self.work.registry.broker_account(strategy.broker_account_id).is_some();
