@@ -115,8 +115,11 @@ fn answers(server: &Server, key: &str) -> Vec<Value> {
     .map(|list| {
         let mut answer = server.get(&format!("/api/v1/{list}"), key);
         for row in answer["items"].as_array_mut().unwrap() {
-            // When a price was looked up last is of the process, and not kept.
+            // When a price was looked up, and books compared, is of the process and not kept.
             row.as_object_mut().unwrap().remove("marked_at");
+            if *list == "broker-accounts" {
+                row.as_object_mut().unwrap().remove("status");
+            }
         }
         answer
     })
