@@ -65,7 +65,7 @@ export const TRADOVATE: Trading = {
   credentials: {
     'User name': 'trader-one',
     Password: 'correct-horse-battery',
-    'API key id (cid)': '4711',
+    'API key id (cid)': '471108154711',
     'API key secret (sec)': 'f03741b6-f634-48d6-9308-c8fb871150c2',
   },
   settings: (address) => addresses(`${address}/v1`, `${address.replace('http', 'ws')}/v1/websocket`),
