@@ -115,8 +115,10 @@ fn answers(server: &Server, key: &str) -> Vec<Value> {
     .map(|list| {
         let mut answer = server.get(&format!("/api/v1/{list}"), key);
         for row in answer["items"].as_array_mut().unwrap() {
-            // When a price was looked up, and books compared, is of the process and not kept.
-            row.as_object_mut().unwrap().remove("marked_at");
+            // What holdings are worth now, and when books were compared, is of the process and not kept.
+            for now in ["marked_at", "mark_price", "unrealized_profit"] {
+                row.as_object_mut().unwrap().remove(now);
+            }
             if *list == "broker-accounts" {
                 row.as_object_mut().unwrap().remove("status");
             }

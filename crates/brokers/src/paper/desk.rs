@@ -142,7 +142,7 @@ impl Desk {
                     continue;
                 }
             };
-            if let Some(done) = self.handle(&mut received, tick).await {
+            if let Some(done) = self.handle_all(&mut received, tick).await {
                 break Some(done);
             }
         };
@@ -154,19 +154,32 @@ impl Desk {
         }
     }
 
-    /// Decides, commits and answers what was received. `Some` where it asks to close.
-    async fn handle(&mut self, received: &mut Vec<Command>, tick: bool) -> Option<oneshot::Sender<()>> {
+    /// Handles what was received, batch by batch. `Some` where it asks to close: what comes after that is dropped.
+    async fn handle_all(
+        &mut self,
+        received: &mut Vec<Command>,
+        mut tick: bool,
+    ) -> Option<oneshot::Sender<()>> {
+        let mut closing = None;
+        while closing.is_none() && (tick || !received.is_empty()) {
+            let later = received.split_off(end_of_batch(received));
+            closing = self.handle(std::mem::replace(received, later), tick).await;
+            tick = false;
+        }
+        closing
+    }
+
+    /// Decides, commits and answers one batch. `Some` where it asks to close.
+    async fn handle(&mut self, batched: Vec<Command>, tick: bool) -> Option<oneshot::Sender<()>> {
         let moment = Moment { now: self.clock.now(), feed: self.feed };
         // First, because it settles what a failed commit left open: what is read after it is the truth.
-        self.read_again(self.unread(received, tick)).await;
-        let known = self.known(submitted_keys(received)).await;
+        self.read_again(self.unread(&batched, tick)).await;
+        let known = self.known(submitted_keys(&batched)).await;
         let mut batch = Batch::default();
         let mut closing = None;
-        for command in received.drain(..) {
+        for command in batched {
             match command {
                 Command::Connect { account_id, settings, reports, answer } => {
-                    // What came before belongs to the session before, which the connection ends.
-                    self.finish(std::mem::take(&mut batch), &moment).await;
                     match self.connect(account_id, settings, reports, &mut batch.changes).await {
                         Ok(connection) => batch.answers.push(Answer::Connected(answer, connection)),
                         Err(reason) => drop(answer.send(Err(reason))),
@@ -370,6 +383,14 @@ impl Desk {
             }
         }
     }
+}
+
+/// Where a batch ends: before the next connection. What came before one belongs to the session that it ends, and has to be
+/// committed by then.
+fn end_of_batch(commands: &[Command]) -> usize {
+    let is_connect = |command: &Command| matches!(command, Command::Connect { .. });
+    let further = commands.iter().skip(1).position(is_connect);
+    further.map_or(commands.len(), |further| further + 1)
 }
 
 /// The orders that a batch wants to submit.

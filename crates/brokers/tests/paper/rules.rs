@@ -108,6 +108,29 @@ async fn the_same_order_many_times_in_one_batch_is_one_order(#[values(Sqlite, Po
 
 #[rstest]
 #[tokio::test]
+async fn an_order_that_is_sent_again_behind_a_connection_is_one_order(
+    #[values(Sqlite, Postgres)] engine: Engine,
+) {
+    let setup = Setup::on(engine, json!({"prices": {"ES": "5000"}})).await;
+    let resting = limit_order(symbol("ES"), Side::Buy, qty("1"), price("4000"));
+    for request in [buy("ES", "1"), resting] {
+        let (sender, _reports) = tokio::sync::mpsc::channel(8);
+        let (other, credentials) = (account(2, json!({})), Credentials::default());
+        // All three are asked for before the venue looks at the first.
+        let (first, connected, second) = tokio::join!(
+            setup.submit(&request),
+            setup.venue.connect(&other, &credentials, sender),
+            setup.submit(&request),
+        );
+        connected.unwrap();
+        assert!(matches!(first, SubmitOutcome::Accepted(_)), "{first:?}");
+        assert_eq!(second, first);
+    }
+    assert_eq!(setup.broker.net_position(&symbol("ES")).await.unwrap().0, decimal("1"));
+}
+
+#[rstest]
+#[tokio::test]
 async fn too_little_buying_power_is_a_reason_with_numbers(#[values(Sqlite, Postgres)] engine: Engine) {
     let setup =
         Setup::on(engine, json!({"starting_balance": "10000", "prices": {"ES": "5000", "AAPL": "200"}}))

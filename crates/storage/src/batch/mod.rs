@@ -95,6 +95,20 @@ impl Judged {
         (Self { receipts, intents_at }, batch)
     }
 
+    /// The same with the ids that were drawn, where -1 stood for the first of them.
+    pub fn with_ids(mut self, drawn: &[i64]) -> Self {
+        for receipt in &mut self.receipts {
+            if let Receipt::Stored { signal_id } | Receipt::Replayed { signal_id, .. } = receipt
+                && let Some(place) =
+                    signal_id.0.checked_neg().and_then(|number| usize::try_from(number - 1).ok())
+                && let Some(id) = drawn.get(place)
+            {
+                *signal_id = SignalId(*id);
+            }
+        }
+        self
+    }
+
     /// The receipts, once it is known which intents existed before.
     pub fn receipts(mut self, existed: &HashSet<ClientOrderId>) -> Vec<Receipt> {
         for (place, intents) in self.intents_at {

@@ -115,9 +115,23 @@ pub(super) struct Statement {
     text: String,
     arguments: PgArguments,
     error: Option<BoxDynError>,
+    draws_ids: bool,
 }
 
+/// The columns that may stand for ids which the statement itself draws.
+const ID_COLUMNS: [&str; 2] = ["id", "signal_id"];
+
 impl Statement {
+    /// One that draws ids itself. In its rows -1 stands for the first of them, -2 for the second, and so on.
+    pub fn drawing_ids(count: i64) -> Self {
+        let mut statement = Self { draws_ids: true, ..Self::default() };
+        statement.numbers(
+            &[count],
+            "drawn AS MATERIALIZED (SELECT ARRAY(SELECT nextval('delivery_ids') FROM generate_series(1, {0})) AS ids)",
+        );
+        statement
+    }
+
     /// Adds rows, where there are any, under a name, with the names of their columns; `then` are further parts of a `WITH`
     /// that use them. The parts of one statement see nothing of what the others do.
     pub fn with<T>(
@@ -137,7 +151,8 @@ impl Statement {
             bind(row, &mut RowBinds(&mut arrays));
         }
         self.open();
-        let _ = write!(self.text, "{name} ({columns}) AS (SELECT * FROM unnest("); // writing to a String cannot fail
+        let selected = self.selected(columns);
+        let _ = write!(self.text, "{name} AS (SELECT {selected} FROM unnest("); // writing to a String cannot fail
         for (place, array) in arrays.arrays.iter().enumerate() {
             let comma = if place == 0 { "" } else { "," };
             let number = self.arguments.len() + 1;
@@ -146,8 +161,23 @@ impl Statement {
                 self.error = Some(error);
             }
         }
-        let _ = write!(self.text, ")), {then}");
+        let _ = write!(self.text, ") AS u ({columns})), {then}");
         self
+    }
+
+    /// The columns of rows, with those ids that the statement draws.
+    fn selected(&self, columns: &str) -> String {
+        let column = |name: &str| {
+            if self.draws_ids && ID_COLUMNS.contains(&name) {
+                format!(
+                    "CASE WHEN {name} < 0 THEN (SELECT ids FROM drawn)[-{name}] ELSE {name} END AS {name}"
+                )
+            } else {
+                name.to_owned()
+            }
+        };
+        let columns: Vec<_> = columns.split(',').map(str::trim).map(column).collect();
+        columns.join(", ")
     }
 
     /// Adds a part over single numbers, which stand in its text as `{0}`, `{1}` ...

@@ -37,6 +37,11 @@ pub(super) fn is_collision(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("40001" | "40P01"))
 }
 
+/// Whether a statement undid itself because something was not as it expected: `as_expected` of the schema says so.
+pub(super) fn is_not_as_expected(error: &sqlx::Error) -> bool {
+    code(error).as_deref() == Some("AT001")
+}
+
 /// Whether the error came from the server, about the statement, with a connection that goes on: what was asked has then
 /// certainly not been done. Any other error leaves open what the server did.
 pub(super) fn is_refusal(error: &sqlx::Error) -> bool {

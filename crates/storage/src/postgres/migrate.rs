@@ -14,6 +14,7 @@ pub(super) fn migrator() -> Migrator {
         (1, "store", include_str!("migrations/0001_store.sql"), false),
         (2, "cluster", include_str!("migrations/0002_cluster.sql"), false),
         (3, "waiting", include_str!("migrations/0003_waiting.sql"), true),
+        (4, "at once", include_str!("migrations/0004_at_once.sql"), false),
     ];
     let migration = |(version, name, sql, no_transaction): (i64, &'static str, &'static str, bool)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), no_transaction)

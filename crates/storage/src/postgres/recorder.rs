@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use atomik_ports::StoreError;
 use sqlx::Connection;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgArguments, PgConnection, Postgres};
+use sqlx::query::QueryScalar;
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::faults::{fault, too_late};
+use super::faults::{fault, is_refusal, too_late};
 use super::open::try_share;
-use super::work::{ANSWER_TIMEOUT, RECORDER_SLOT, settle};
+use super::work::{ANSWER_TIMEOUT, RECORDER_SLOT, settle, took};
 use super::{Access, PostgresStore};
 
 /// Says, held by a session, that a server uses the database.
@@ -19,10 +20,17 @@ pub(super) const SERVER_LOCK: i64 = 280_587_225_858;
 pub(super) const TRIES: u32 = 20;
 pub(super) const TRY_AGAIN: Duration = Duration::from_millis(100);
 
+/// A connection, and the token of the last transaction that was committed with it.
+#[derive(Debug)]
+struct Session {
+    connection: PgConnection,
+    last: Option<i64>,
+}
+
 /// The connection between two transactions.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
-    connection: Mutex<Option<PgConnection>>,
+    session: Mutex<Option<Session>>,
     /// Whether the store has shut down.
     ended: AtomicBool,
 }
@@ -30,16 +38,17 @@ pub(super) struct Recorder {
 impl Recorder {
     /// With the connection that has opened the store.
     pub fn new(connection: Option<PgConnection>) -> Self {
-        Self { connection: Mutex::new(connection), ended: AtomicBool::new(false) }
+        let session = connection.map(|connection| Session { connection, last: None });
+        Self { session: Mutex::new(session), ended: AtomicBool::new(false) }
     }
 
     /// Records nothing any more, and closes the connection once nobody uses it.
     pub async fn close(&self) {
-        let mut connection = self.connection.lock().await;
+        let mut session = self.session.lock().await;
         self.ended.store(true, Ordering::Release);
-        if let Some(connection) = connection.take() {
+        if let Some(session) = session.take() {
             // That it cannot be closed cleanly makes no difference any more.
-            let _ = connection.close().await;
+            let _ = session.connection.close().await;
         }
     }
 }
@@ -48,22 +57,22 @@ impl Recorder {
 #[derive(Debug)]
 pub(super) struct Turn<'s> {
     store: &'s PostgresStore,
-    slot: MutexGuard<'s, Option<PgConnection>>,
-    connection: PgConnection,
+    slot: MutexGuard<'s, Option<Session>>,
+    session: Session,
 }
 
 impl PostgresStore {
     /// Waits for its turn, and connects anew where the connection was lost.
     pub(super) async fn turn(&self) -> Result<Turn<'_>, StoreError> {
-        let mut slot = self.recorder.connection.lock().await;
+        let mut slot = self.recorder.session.lock().await;
         if self.recorder.ended.load(Ordering::Acquire) {
             return Err(StoreError::Unavailable("the store has shut down".to_owned()));
         }
-        let connection = match slot.take() {
-            Some(connection) => connection,
-            None => self.reconnect().await?,
+        let session = match slot.take() {
+            Some(session) => session,
+            None => Session { connection: self.reconnect().await?, last: None },
         };
-        Ok(Turn { store: self, slot, connection })
+        Ok(Turn { store: self, slot, session })
     }
 
     async fn reconnect(&self) -> Result<PgConnection, StoreError> {
@@ -88,33 +97,65 @@ fn busy() -> StoreError {
 impl Turn<'_> {
     /// Where its queries go.
     pub fn connection(&mut self) -> &mut PgConnection {
-        &mut self.connection
+        &mut self.session.connection
+    }
+
+    /// The token of the transaction before; `None` where it is not known.
+    pub fn last(&self) -> Option<i64> {
+        self.session.last
     }
 
     /// Commits, and leaves the connection for the next turn. Returns only when the commit is durable, or is known not to
     /// have been.
     pub async fn commit(mut self, token: i64) -> Result<(), StoreError> {
-        let commit = sqlx::raw_sql("COMMIT").execute(&mut self.connection);
+        let commit = sqlx::raw_sql("COMMIT").execute(&mut self.session.connection);
         match tokio::time::timeout(ANSWER_TIMEOUT, commit).await.unwrap_or_else(|_| Err(too_late())) {
             Ok(_) => {
+                self.session.last = Some(token);
                 self.leave();
                 Ok(())
             }
             Err(error) => {
-                drop(self.connection);
+                drop(self.session);
                 settle(&self.store.connector, RECORDER_SLOT, token, error).await
+            }
+        }
+    }
+
+    /// Runs a statement that is a transaction of its own and gives the ids that it notes, and leaves the connection for the next
+    /// turn. Returns only when the statement is durable, or is known not to have been.
+    pub async fn commit_at_once(
+        mut self,
+        token: i64,
+        statement: QueryScalar<'_, Postgres, Vec<i64>, PgArguments>,
+    ) -> Result<Vec<i64>, sqlx::Error> {
+        let ran =
+            tokio::time::timeout(ANSWER_TIMEOUT, statement.fetch_one(&mut self.session.connection)).await;
+        match ran.unwrap_or_else(|_| Err(too_late())) {
+            Ok(ids) => {
+                self.session.last = Some(token);
+                self.leave();
+                Ok(ids)
+            }
+            Err(error) if is_refusal(&error) => {
+                self.leave();
+                Err(error)
+            }
+            Err(error) => {
+                drop(self.session);
+                took(&self.store.connector, RECORDER_SLOT, token, &error).await.ok_or(error)
             }
         }
     }
 
     /// Leaves the connection for the next turn.
     pub fn leave(mut self) {
-        *self.slot = Some(self.connection);
+        *self.slot = Some(self.session);
     }
 
     /// Rolls back, and leaves the connection for the next turn where that works.
     pub async fn roll_back(mut self) {
-        let rollback = sqlx::raw_sql("ROLLBACK").execute(&mut self.connection);
+        let rollback = sqlx::raw_sql("ROLLBACK").execute(&mut self.session.connection);
         if let Ok(Ok(_)) = tokio::time::timeout(ANSWER_TIMEOUT, rollback).await {
             self.leave();
         }
@@ -123,7 +164,7 @@ impl Turn<'_> {
     /// Closes the connection, which rolls back whatever is under way.
     pub async fn discard(self) {
         // That it cannot even be closed cleanly adds nothing to the error that is reported already.
-        let _ = tokio::time::timeout(TRY_AGAIN, self.connection.close()).await;
+        let _ = tokio::time::timeout(TRY_AGAIN, self.session.connection.close()).await;
     }
 }
 

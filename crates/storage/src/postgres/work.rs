@@ -2,7 +2,9 @@
 //!
 //! Every transaction writes a row of its own writer before it commits: a token that no other transaction has. When the
 //! connection is lost while the server may be committing, a new one waits for the row (it is locked as long as the
-//! transaction is under way) and reads it: the token is there or it is not. The status of the transaction's number would tell
+//! transaction is under way) and reads it: the token is there or it is not. A statement that is a transaction of its own may be
+//! on its way still, and not have begun: it takes only where the row has the token of the transaction before it, so whoever reads
+//! the row and finds another puts one there that fits none. The status of the transaction's number would tell
 //! the same but for one case: after a crash of the server a number that never reached the disk is given to another
 //! transaction, and that one's fate would be told.
 
@@ -12,7 +14,7 @@ use std::time::Duration;
 
 use atomik_ports::StoreError;
 use sqlx::postgres::{PgConnection, Postgres};
-use sqlx::{AssertSqlSafe, Transaction};
+use sqlx::{AssertSqlSafe, Connection, Transaction};
 
 use super::PostgresStore;
 use super::connect::{Connector, STATEMENT_TIMEOUT};
@@ -34,6 +36,8 @@ pub(super) struct Slots {
     token: AtomicI64,
 }
 
+/// The token of no transaction.
+const NOBODYS: i64 = -1;
 /// The slot of the recorder, which is the only writer with one for good.
 pub(super) const RECORDER_SLOT: i64 = 0;
 
@@ -127,20 +131,31 @@ pub(super) async fn settle(
     token: i64,
     error: sqlx::Error,
 ) -> Result<(), StoreError> {
-    if is_refusal(&error) {
-        return Err(fault(error));
+    match took(connector, slot, token, &error).await {
+        Some(_) => Ok(()),
+        None => Err(fault(error)),
     }
-    tracing::warn!(reason = %sentence(&error), "the answer to a commit was lost; asking the database whether it took");
+}
+
+/// Whether a transaction took whose commit ended with an error: the ids that it had noted, where it did. Where it did not, it never
+/// will, however late what was sent arrives. Waits as long as nobody can tell.
+pub(super) async fn took(
+    connector: &Connector,
+    slot: i64,
+    token: i64,
+    error: &sqlx::Error,
+) -> Option<Vec<i64>> {
+    if is_refusal(error) {
+        return None;
+    }
+    tracing::warn!(reason = %sentence(error), "the answer to a commit was lost; asking the database whether it took");
     let mut pause = ASK_AGAIN;
     loop {
-        match last_token(connector, slot).await {
-            Ok(last) if last == Some(token) => {
-                tracing::info!("the commit had taken");
-                return Ok(());
-            }
-            Ok(_) => {
-                tracing::info!("the commit had not taken");
-                return Err(fault(error));
+        let asked = tokio::time::timeout(ANSWER_TIMEOUT, ask(connector, slot, token)).await;
+        match asked.unwrap_or_else(|_| Err(too_late())) {
+            Ok(ids) => {
+                tracing::info!(took = ids.is_some(), "what became of the commit is known");
+                return ids;
             }
             Err(unknown) => {
                 let (reason, code) = (sentence(&unknown), code(&unknown));
@@ -152,12 +167,23 @@ pub(super) async fn settle(
     }
 }
 
-/// The token of a writer's last transaction that took, once none of its transactions is under way.
-async fn last_token(connector: &Connector, slot: i64) -> Result<Option<i64>, sqlx::Error> {
+/// Looks whether a writer's last transaction that took is the one with a token, once none of its transactions is under way. Where
+/// it is not, the token of none is left: a statement that was sent and has not begun finds it, and undoes itself.
+async fn ask(connector: &Connector, slot: i64, token: i64) -> Result<Option<Vec<i64>>, sqlx::Error> {
     let mut connection = connector.connect().await?;
-    let ask = sqlx::query_scalar("SELECT token FROM commits WHERE store = $1 AND slot = $2 FOR UPDATE")
-        .bind(connector.store)
-        .bind(slot)
-        .fetch_optional(&mut connection);
-    tokio::time::timeout(ANSWER_TIMEOUT, ask).await.unwrap_or_else(|_| Err(too_late()))
+    let mut asking = connection.begin().await?;
+    let last: Option<(i64, Option<Vec<i64>>)> =
+        sqlx::query_as("SELECT token, ids FROM commits WHERE store = $1 AND slot = $2 FOR UPDATE")
+            .bind(connector.store)
+            .bind(slot)
+            .fetch_optional(&mut *asking)
+            .await?;
+    if let Some((last, ids)) = last
+        && last == token
+    {
+        return Ok(Some(ids.unwrap_or_default()));
+    }
+    sqlx::raw_sql(AssertSqlSafe(note(connector.store, slot, NOBODYS))).execute(&mut *asking).await?;
+    asking.commit().await?;
+    Ok(None)
 }

@@ -34,12 +34,14 @@ struct Known {
 }
 
 /// What a row is to say where it has nothing to say that counts.
-struct Claim {
-    repeat: RepeatKey,
-    first: First,
+pub(super) struct Claim {
+    pub repeat: RepeatKey,
+    pub first: First,
 }
 
 const COLUMNS: &str = "webhook_id, key, signal_id, received_at, accepted_at, forget_at, body";
+/// What [`bind_claim`] writes, in its order.
+const CLAIM_COLUMNS: &str = "webhook_id, key, signal_id, received_at, counts_us, body";
 
 impl Keys {
     /// Takes the rows of all keys. `ids` are those of the entries that draw one, in their order; `at` is what windows are
@@ -55,7 +57,8 @@ impl Keys {
             return Ok(Self { at, first: HashMap::new() });
         }
         let mut statement = Statement::default();
-        statement.with("claim", COLUMNS, &claims, bind_claim, &taken());
+        statement.numbers(&[at.0], MOMENT);
+        take(&mut statement, &claims);
         let (sql, arguments) = statement.finish("SELECT * FROM taken")?;
         let rows = sqlx::query_with(AssertSqlSafe(sql), arguments).fetch_all(connection).await?;
         let first = rows.iter().map(read).collect::<Result<_, _>>()?;
@@ -118,8 +121,16 @@ fn claims(entries: &[Entry], ids: &[i64], at: UnixMicros) -> Vec<Claim> {
     claims
 }
 
-fn first_of(signal: &NewSignal, id: SignalId, repeat: &RepeatKey, at: UnixMicros) -> First {
+pub(super) fn first_of(signal: &NewSignal, id: SignalId, repeat: &RepeatKey, at: UnixMicros) -> First {
     First { signal_id: id, received_at: signal.received_at, accepted_at: at, body: repeat.body }
+}
+
+/// The moment that windows are measured with, as a part of a statement.
+pub(super) const MOMENT: &str = "moment AS (SELECT {0}::bigint AS at)";
+
+/// Takes the rows of keys, which come in their order, at the `moment` of the statement; `taken` is what the rows say after it.
+pub(super) fn take(statement: &mut Statement, claims: &[Claim]) {
+    statement.with("claim", CLAIM_COLUMNS, claims, bind_claim, &taken());
 }
 
 /// What takes the rows. The distance of two moments counts, whichever way: a clock that was set back must not make an hour's
@@ -135,7 +146,8 @@ fn taken() -> String {
         })
         .collect();
     format!(
-        "taken AS (INSERT INTO repeat_keys AS k ({COLUMNS}) SELECT * FROM claim ORDER BY webhook_id, key \
+        "taken AS (INSERT INTO repeat_keys AS k ({COLUMNS}) \
+         SELECT webhook_id, key, signal_id, received_at, at, at + counts_us, body FROM claim, moment ORDER BY webhook_id, key \
          ON CONFLICT (webhook_id, key) DO UPDATE SET {} \
          RETURNING k.webhook_id, k.key, k.signal_id, k.received_at, k.accepted_at, k.body)",
         set.join(", ")
@@ -143,7 +155,14 @@ fn taken() -> String {
 }
 
 fn bind_claim(claim: &Claim, binds: &mut RowBinds<'_>) {
-    bind(&claim.repeat.key, &claim.first, claim.first.accepted_at.plus(claim.repeat.counts_us), binds);
+    let Claim { repeat, first } = claim;
+    binds
+        .add(repeat.key.0)
+        .add(repeat.key.1.as_slice())
+        .add(first.signal_id.0)
+        .add(first.received_at.0)
+        .add(repeat.counts_us)
+        .add(first.body.as_ref().map(<[u8; 16]>::as_slice));
 }
 
 fn bind(key: &Key, first: &First, until: UnixMicros, binds: &mut RowBinds<'_>) {
