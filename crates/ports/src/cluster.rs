@@ -102,6 +102,9 @@ pub struct Waiting {
     pub symbol: Symbol,
 }
 
+/// The most signals that are named in one answer.
+pub const WAITING_PAGE: usize = 1_000;
+
 /// What a node asks of the store that it shares with others.
 #[async_trait]
 pub trait Cluster: Send + Sync {
@@ -134,6 +137,13 @@ pub trait Cluster: Send + Sync {
         strategies: &[StrategyId],
         after: SignalId,
     ) -> Result<Vec<Waiting>, StoreError>;
-    /// What waits on accounts, in the order of acceptance.
-    async fn waiting_on(&self, accounts: &[BrokerAccountId]) -> Result<Vec<Waiting>, StoreError>;
+    /// Which signals wait on accounts for which strategies, in the order of acceptance: those after a given one, no more than
+    /// [`WAITING_PAGE`].
+    async fn waiting_on(
+        &self,
+        accounts: &[BrokerAccountId],
+        after: (SignalId, StrategyId),
+    ) -> Result<Vec<(SignalId, StrategyId)>, StoreError>;
+    /// Those of them that wait still, in the order of acceptance.
+    async fn waiting(&self, which: &[(SignalId, StrategyId)]) -> Result<Vec<Waiting>, StoreError>;
 }

@@ -7,7 +7,7 @@ mod database;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use atomik_domain::{BrokerAccountId, SignalId};
+use atomik_domain::{BrokerAccountId, Code, Order, OrderStatus, OutcomeStatus, SignalId, StrategyId};
 use atomik_ports::StoreError;
 use atomik_ports::bus::{Bus, Heard, MAX_MESSAGE};
 use atomik_ports::cluster::{AccountShown, Beat, Cluster, GENERATION, Lease, NodeCard};
@@ -16,7 +16,7 @@ use atomik_ports::history::{History, TradeFilter};
 use atomik_ports::journal::{Changes, Entry, Journal, NewSignal, Receipt};
 use atomik_ports::{PageRequest, operations::Operations};
 use atomik_storage::postgres::{OpenError, PostgresStore};
-use atomik_testkit::builders::{START, Tenant, at, order, signal, tenant};
+use atomik_testkit::builders::{START, Tenant, at, fill, order, outcome, position, signal, tenant};
 use database::{Database, OwnServer, TOGETHER};
 use secrecy::SecretString;
 
@@ -117,6 +117,29 @@ async fn nothing_is_recorded_under_a_lease_that_was_lost() {
 }
 
 #[tokio::test]
+async fn all_that_a_lane_may_record_is_recorded_under_its_lease() {
+    let (_database, [one, _other], tenants) = two_nodes(1).await;
+    let lease = beat(&one, &[]).await.leases[0];
+    let tenant = &tenants[0];
+    for leg in 0..3 {
+        let made = order(tenant, SignalId(1), leg);
+        let changes = Changes {
+            lease: Some(lease),
+            intents: vec![made.clone()],
+            orders: vec![Order { status: OrderStatus::Filled, ..made.clone() }],
+            fills: vec![fill(&made, &format!("execution {leg}"))],
+            positions: vec![position(tenant, i64::from(leg) + 1)],
+            outcomes: vec![outcome(tenant, SignalId(1), OutcomeStatus::Filled, Code::Filled)],
+        };
+        let entries = vec![Entry::Changes(Box::new(changes)), Entry::Signal(Box::new(signal(tenant)))];
+        let receipts = one.commit(entries, at(0)).await.unwrap();
+        assert!(matches!(receipts[..], [Receipt::Recorded { .. }, Receipt::Stored { .. }]), "{receipts:?}");
+        let stored = one.order(tenant.user.id, made.request.client_order_id).await.unwrap();
+        assert_eq!(stored.status, OrderStatus::Filled);
+    }
+}
+
+#[tokio::test]
 async fn what_others_record_in_the_same_call_is_recorded_all_the_same() {
     let (_database, [one, other], tenants) = two_nodes(1).await;
     let lease = beat(&one, &[]).await.leases[0];
@@ -158,8 +181,16 @@ async fn what_waits_is_read_by_the_account_it_waits_on() {
         waiting.iter().map(|one| one.signal.id).collect()
     };
     let accounts = [tenants[0].account.id];
-    assert_eq!(signals(other.waiting_on(&accounts).await.unwrap()), [ids[0], ids[2]]);
     let strategies = [tenants[0].strategy.id];
+    let named = [ids[0], ids[2]].map(|id| (id, strategies[0]));
+    let start = (SignalId(0), StrategyId(0));
+    assert_eq!(other.waiting_on(&accounts, start).await.unwrap(), named);
+    assert_eq!(other.waiting_on(&accounts, named[0]).await.unwrap(), named[1..]);
+    assert_eq!(signals(other.waiting(&named[1..]).await.unwrap()), [ids[2]]);
+    assert!(
+        other.waiting(&[(ids[1], strategies[0])]).await.unwrap().is_empty(),
+        "it is not for this strategy"
+    );
     assert_eq!(signals(other.waiting_for(&strategies, ids[0]).await.unwrap()), [ids[2]]);
     let unfinished = other.unfinished_on(&accounts).await.unwrap();
     assert_eq!(unfinished.outcomes.len(), 2);

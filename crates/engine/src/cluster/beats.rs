@@ -10,7 +10,7 @@ use atomik_ports::journal::Changes;
 use atomik_ports::{StoreError, failpoint};
 use tokio::task::JoinHandle;
 
-use super::courier::deliver;
+use super::courier::bring_all;
 use super::wire::Message;
 use super::{Membership, moment};
 use crate::accounts::{Accounts, Link};
@@ -28,6 +28,8 @@ const LEAST: Duration = Duration::from_millis(20);
 /// What beats for an engine.
 pub(crate) struct Beats {
     taking: Taking,
+    /// What this node held at the last beat, taken over or not yet.
+    leases: Vec<Lease>,
     /// Accounts that are let go and whose last orders are not answered yet: nobody else may begin before.
     leaving: HashMap<BrokerAccountId, (Lease, Option<Arc<Link>>)>,
     /// Takes accounts over, beside the beats: however long that takes, this node lives.
@@ -49,7 +51,7 @@ impl Beats {
             accounts: Arc::clone(accounts),
             lanes: Arc::clone(lanes),
         };
-        Self { taking, leaving: HashMap::new(), under_way: None, is_failing: false }
+        Self { taking, leases: Vec::new(), leaving: HashMap::new(), under_way: None, is_failing: false }
     }
 
     /// Beats once, and takes this node's first share over before anything else begins.
@@ -88,9 +90,7 @@ impl Beats {
     /// Beats once, and lets go of what is another's by now and of what is more than this node's share.
     async fn beat(&mut self) -> Result<Beat, StoreError> {
         let membership = Arc::clone(&self.taking.membership);
-        let answered = |link: &Option<Arc<Link>>| link.as_ref().is_none_or(|link| link.sending() == 0);
-        let returned: Vec<_> =
-            self.leaving.values().filter(|(_, link)| answered(link)).map(|(lease, _)| *lease).collect();
+        let returned = self.answered();
         let shown = membership.shown.news(&self.taking.accounts, &self.taking.lanes, &returned);
         let began = moment(self.taking.work.ticks, self.taking.work.clock.now());
         let beat = membership.cluster.beat(&membership.card, &returned, &shown.news).await?;
@@ -105,10 +105,17 @@ impl Beats {
             let bus = Arc::clone(&membership.bus);
             tokio::spawn(async move { Message::Leases.publish(&*bus).await });
         }
+        self.leases.clone_from(&beat.leases);
         self.note_clock(&beat, began.wall.0);
         membership.shown.take_in(&self.taking.work, &beat);
         self.let_go(beat.excess.saturating_sub(self.leaving.len()));
         Ok(beat)
+    }
+
+    /// The leases of accounts that are let go, and whose orders are all answered.
+    fn answered(&self) -> Vec<Lease> {
+        let answered = |link: &Option<Arc<Link>>| link.as_ref().is_none_or(|link| link.sending() == 0);
+        self.leaving.values().filter(|(_, link)| answered(link)).map(|(lease, _)| *lease).collect()
     }
 
     /// Has new accounts taken over, unless that is under way for earlier ones: they are taken at a later beat.
@@ -173,15 +180,16 @@ impl Beats {
 
     /// Gives everything back whose last orders are answered.
     async fn leave(mut self) {
-        let held: Vec<_> = self.taking.membership.held().values().copied().collect();
-        for lease in held {
-            let link = self.taking.abandon(lease.broker_account_id);
-            self.leaving.insert(lease.broker_account_id, (lease, link));
+        if let Some(under_way) = self.under_way.take() {
+            // Not dropped before it stands still: it must take nothing any more.
+            under_way.abort();
+            let _ = under_way.await;
         }
-        let answered =
-            self.leaving.values().filter(|(_, link)| link.as_ref().is_none_or(|link| link.sending() == 0));
-        let returned: Vec<_> = answered.map(|(lease, _)| *lease).collect();
-        match self.taking.membership.cluster.leave(&returned).await {
+        for lease in std::mem::take(&mut self.leases) {
+            let link = self.taking.abandon(lease.broker_account_id);
+            self.leaving.entry(lease.broker_account_id).or_insert((lease, link));
+        }
+        match self.taking.membership.cluster.leave(&self.answered()).await {
             Ok(()) => Message::Leases.publish(&*self.taking.membership.bus).await,
             Err(error) => {
                 tracing::warn!(%error, "the leases could not be given back; they run out by themselves")
@@ -244,8 +252,7 @@ impl Taking {
         // The next beat shows how they stand now.
         self.membership.hurry();
         // What was stored since the first reading, and told to nobody.
-        deliver(&self.work, &self.lanes, cluster.waiting_on(&ids).await?).await;
-        Ok(())
+        bring_all(&self.work, &self.lanes, &self.membership, &ids).await.map(drop)
     }
 
     async fn settle(&self, settled: Changes) -> Result<(), StoreError> {

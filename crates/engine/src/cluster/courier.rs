@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atomik_domain::{BrokerAccountId, SignalId, StrategyId, UnixMicros};
-use atomik_ports::cluster::Waiting;
-use atomik_ports::{Cluster, StoreError};
+use atomik_ports::StoreError;
+use atomik_ports::cluster::{WAITING_PAGE, Waiting};
 use tokio::sync::Notify;
 
+use super::Membership;
 use super::wire::tell_waiting;
 use crate::lane::View;
 use crate::lanes::Lanes;
@@ -54,6 +55,13 @@ impl Courier {
     /// A lane of `account` is given a signal. `false`: it was before.
     pub fn hand_over(&self, account: BrokerAccountId, signal: SignalId, strategy: StrategyId) -> bool {
         self.known().jobs.insert((signal, strategy), account).is_none()
+    }
+
+    /// Those that no lane has been given.
+    fn unknown(&self, mut named: Vec<(SignalId, StrategyId)>) -> Vec<(SignalId, StrategyId)> {
+        let known = self.known();
+        named.retain(|job| !known.jobs.contains_key(job));
+        named
     }
 
     /// What becomes of a signal is recorded for good.
@@ -102,27 +110,23 @@ pub(crate) async fn bring(work: Arc<Work>, lanes: Arc<Lanes>) {
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut horizon = Horizon::default();
     loop {
-        let read = tokio::select! {
+        let brought = tokio::select! {
             () = membership.courier.wake.notified() => {
                 let (ours, others) = sorted(&work, membership.courier.take_told());
                 if !others.is_empty() && membership.live_nodes() > 1 {
                     membership.courier.tell_others(others);
                 }
-                read_for(&*membership.cluster, ours, horizon.floor(work.ticks.now())).await
+                let floor = horizon.floor(work.ticks.now());
+                bring_for(&work, &lanes, &membership, ours, floor).await
             }
             _ = sweep.tick() => {
                 let accounts: Vec<_> = membership.held().keys().copied().collect();
-                if accounts.is_empty() { Ok(Vec::new()) } else { membership.cluster.waiting_on(&accounts).await }
+                bring_all(&work, &lanes, &membership, &accounts).await
             }
             () = work.stopped() => return,
         };
-        match read {
-            Ok(waiting) => {
-                if let Some(last) = waiting.last() {
-                    horizon.saw(last.signal.id);
-                }
-                deliver(&work, &lanes, waiting).await;
-            }
+        match brought {
+            Ok(last) => horizon.saw(last),
             // The sweep finds what was told and not read.
             Err(error) => tracing::warn!(%error, "what waits in the store could not be read"),
         }
@@ -152,19 +156,48 @@ fn sorted(work: &Work, told: BTreeSet<StrategyId>) -> (Vec<StrategyId>, Vec<Stra
     (ours, told.into_iter().filter(is_others).collect())
 }
 
-async fn read_for(
-    cluster: &dyn Cluster,
+/// Brings what waits for strategies, of signals after `floor`. Gives the last.
+async fn bring_for(
+    work: &Arc<Work>,
+    lanes: &Arc<Lanes>,
+    membership: &Membership,
     strategies: Vec<StrategyId>,
-    after: SignalId,
-) -> Result<Vec<Waiting>, StoreError> {
+    floor: SignalId,
+) -> Result<SignalId, StoreError> {
     if strategies.is_empty() {
-        return Ok(Vec::new());
+        return Ok(floor);
     }
-    cluster.waiting_for(&strategies, after).await
+    let waiting = membership.cluster.waiting_for(&strategies, floor).await?;
+    let last = waiting.last().map_or(floor, |one| one.signal.id);
+    deliver(work, lanes, waiting).await;
+    Ok(last)
+}
+
+/// Brings everything that waits on accounts of this node and is not known. Gives the last that waits.
+pub(crate) async fn bring_all(
+    work: &Arc<Work>,
+    lanes: &Arc<Lanes>,
+    membership: &Membership,
+    accounts: &[BrokerAccountId],
+) -> Result<SignalId, StoreError> {
+    let mut last = (SignalId(0), StrategyId(0));
+    while !accounts.is_empty() {
+        let named = membership.cluster.waiting_on(accounts, last).await?;
+        last = named.last().copied().unwrap_or(last);
+        let is_last = named.len() < WAITING_PAGE;
+        let unknown = membership.courier.unknown(named);
+        if !unknown.is_empty() {
+            deliver(work, lanes, membership.cluster.waiting(&unknown).await?).await;
+        }
+        if is_last {
+            break;
+        }
+    }
+    Ok(last.0)
 }
 
 /// Hands to lanes what is not with them yet. In the order in which it comes.
-pub(crate) async fn deliver(work: &Arc<Work>, lanes: &Arc<Lanes>, waiting: Vec<Waiting>) {
+async fn deliver(work: &Arc<Work>, lanes: &Arc<Lanes>, waiting: Vec<Waiting>) {
     let Some(membership) = &work.cluster else { return };
     let unknown = |one: &Waiting| work.registry.strategy(one.outcome.strategy_id).is_none();
     if waiting.iter().any(unknown)

@@ -21,6 +21,7 @@ impl Lane {
         self.unanswered.clear();
         self.link = Link::Up(capabilities);
         self.books_state = BooksState::NotCompared;
+        self.differed_at = None;
         self.ask_at = context.tick;
         if self.instrument.is_some() {
             self.look_up_open(context, |_| true);
@@ -194,8 +195,13 @@ impl Lane {
             self.look_up_open(context, |tracked| tracked.look_up.is_none() && is_quiet(tracked));
             return;
         }
-        if self.open_orders().next().is_none() || self.books_state == BooksState::NotCompared {
-            // With orders of the last run still open, exits may go on, and entries wait for equality.
+        let is_open = self.open_orders().next().is_some();
+        if is_open && self.books_state == BooksState::NotCompared && self.differed_at != Some(self.trades) {
+            // An order of the last run may have been filled since it was looked up: once more, before entries are denied for it.
+            self.differed_at = Some(self.trades);
+            self.ask_at = context.tick;
+        } else if !is_open || self.books_state == BooksState::NotCompared {
+            // With orders of the last run still open, exits may go on, and entries are denied until both are equal.
             self.books_state = BooksState::Differ;
         }
         // A report may have been lost.

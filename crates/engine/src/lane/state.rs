@@ -155,6 +155,8 @@ pub struct Lane {
     pub(super) asked_instrument: bool,
     /// The trades counted when the books were asked for; an answer is worth nothing once there were more.
     pub(super) asked_books: Option<u64>,
+    /// The trades counted when books that had not been compared yet differed, with orders of the last run open.
+    pub(super) differed_at: Option<u64>,
     /// Rises with every send and every fill.
     pub(super) trades: u64,
     /// What the venue may have kept of the coins that each strategy bought, and has not told.
@@ -202,6 +204,7 @@ impl Lane {
             ask_at: 0,
             asked_instrument: false,
             asked_books: None,
+            differed_at: None,
             trades: 0,
             untold_fees: BTreeMap::new(),
         }

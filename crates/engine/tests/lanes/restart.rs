@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use atomik_domain::{Code, OnOppositeEntry, OrderStatus, OutcomeStatus, SignalId};
-use atomik_engine::lane::Event;
+use atomik_engine::lane::{Effect, Event};
 use atomik_ports::broker::ClientIdUniqueness;
 
 use crate::support::world::{A, Asked, Fate, World};
@@ -219,6 +219,38 @@ fn no_entry_leaves_after_a_restart_before_the_last_runs_orders_are_accounted_for
     world.expect(second_id, A, OutcomeStatus::Pending, Code::Accepted);
     world.tell(held.expect("the order was asked about"));
     world.fill(request.client_order_id, 2);
+    world.expect(first, A, OutcomeStatus::Filled, Code::Filled);
+    world.expect(second_id, A, OutcomeStatus::Filled, Code::Filled);
+    assert_eq!(world.position(A), net(4));
+}
+
+#[test]
+fn an_order_that_fills_between_its_look_up_and_the_books_denies_no_entry() {
+    let mut world = World::new();
+    world.behave(A, |behavior| behavior.max_position = qty(9));
+    world.then([Fate::Work]);
+    let first = world.signal(A, "BUY", "");
+    let id = world.id(first, A, 0);
+    world.crash();
+    let second = world.store(A, "BUY", "");
+    let second_id = second.signal.id;
+    world.link_up = true;
+    world.decide(Event::Connected(world.venue.capabilities()));
+    world.inbox.push_back(Event::Signal(second));
+    let mut unheard = None;
+    while unheard.is_none() {
+        if let Some(effect) = world.effects.pop_front() {
+            if matches!(effect, Effect::AskNet(_)) {
+                unheard = Some(world.venue.fill(id, qty(2), world.now));
+            }
+            world.perform(effect);
+        } else {
+            let event = world.inbox.pop_front().expect("something goes on until the books are asked for");
+            world.decide(event);
+        }
+    }
+    world.run();
+    world.pass(2);
     world.expect(first, A, OutcomeStatus::Filled, Code::Filled);
     world.expect(second_id, A, OutcomeStatus::Filled, Code::Filled);
     assert_eq!(world.position(A), net(4));

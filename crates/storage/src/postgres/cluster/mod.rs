@@ -128,8 +128,16 @@ impl Cluster for PostgresStore {
         unfinished::for_strategies(self, strategies, after).await
     }
 
-    async fn waiting_on(&self, accounts: &[BrokerAccountId]) -> Result<Vec<Waiting>, StoreError> {
-        unfinished::waiting_on(self, accounts).await
+    async fn waiting_on(
+        &self,
+        accounts: &[BrokerAccountId],
+        after: (SignalId, StrategyId),
+    ) -> Result<Vec<(SignalId, StrategyId)>, StoreError> {
+        unfinished::waiting_on(self, accounts, after).await
+    }
+
+    async fn waiting(&self, which: &[(SignalId, StrategyId)]) -> Result<Vec<Waiting>, StoreError> {
+        unfinished::waiting(self, which).await
     }
 }
 

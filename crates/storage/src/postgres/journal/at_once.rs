@@ -26,7 +26,7 @@ const NOW: &str =
     "moment AS MATERIALIZED (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS at)";
 
 /// What locks leases, in their order: nobody takes one over before the transaction is through.
-const HOLD: &str = "held AS MATERIALIZED (SELECT 1 FROM leases l WHERE (l.node, l.broker_account_id, l.epoch) IN \
+const HOLD: &str = "leased AS MATERIALIZED (SELECT 1 FROM leases l WHERE (l.node, l.broker_account_id, l.epoch) IN \
      (SELECT node, broker_account_id, epoch FROM lease) ORDER BY l.broker_account_id FOR SHARE OF l)";
 
 /// What notes the transaction itself, with the ids that it draws, where it comes after the one that it should (`work.rs`).
@@ -82,7 +82,7 @@ impl PostgresStore {
         }
         statement.with("lease", "node, broker_account_id, epoch", &leases, bind_lease, HOLD);
         if !leases.is_empty() {
-            so.push("(SELECT count(*) FROM held) = (SELECT count(*) FROM lease)");
+            so.push("(SELECT count(*) FROM leased) = (SELECT count(*) FROM lease)");
         }
         write_deliveries(batch, &mut statement);
         changes::write(&batch.changes, &mut statement);
