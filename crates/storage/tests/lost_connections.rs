@@ -120,6 +120,25 @@ async fn a_commit_whose_answer_is_lost_is_told_as_it_is() {
 }
 
 #[tokio::test]
+async fn what_arrives_late_is_not_stored_beside_what_was_sent_again() {
+    let database = Database::new().await;
+    let (store, proxy) = behind_a_proxy(&database).await;
+    let mut watching = database.raw().await;
+    let alice = tenant(&store, "alice").await.unwrap();
+    // Nothing tells its repeats from others.
+    let new = || one(NewSignal { repeat: None, ..signal(&alice) });
+    store.commit(new(), at(0)).await.unwrap();
+    let sessions = backends(&mut watching).await;
+    proxy.cut_at(r#"{"action":"BUY"}"#, LATE);
+    let told = store.commit(new(), at(0)).await.unwrap();
+    assert!(proxy.has_cut());
+    one_has_ended(&sessions, &mut watching).await;
+    let [Receipt::Stored { signal_id }] = told[..] else { panic!("{told:?}") };
+    let stored = stored(&store, &alice).await;
+    assert_eq!((stored.len(), stored[0]), (2, signal_id));
+}
+
+#[tokio::test]
 async fn an_intent_whose_commit_is_lost_is_told_as_it_is() {
     let database = Database::new().await;
     let (store, proxy) = behind_a_proxy(&database).await;
