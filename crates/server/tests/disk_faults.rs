@@ -7,9 +7,11 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use atomik_storage::sqlite::DATABASE_FILE;
@@ -178,6 +180,107 @@ async fn a_full_database_is_503_until_there_is_room_again() {
     ballast.take_all().await;
     alerts.send_until(&server, 503);
     drop((server, ballast));
+    alerts.check(dir.path());
+}
+
+/// Makes every flush of a file fail from here on, as far as the server can see. `None`, and said, where that cannot be done.
+fn fail_flushes(server: &Server, file: &Path) -> Option<Child> {
+    let mut strace = Command::new("strace")
+        .args([
+            "-f",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=fsync,fdatasync",
+            "-e",
+            "inject=fsync,fdatasync:error=EIO",
+        ])
+        .args(["-P", file.to_str().unwrap(), "-p", &server.pid().to_string()])
+        .stderr(Stdio::piped())
+        .spawn()
+        .inspect_err(|error| eprintln!("skipped: strace makes flushes fail, and cannot be run: {error}"))
+        .ok()?;
+    let mut said = BufReader::new(strace.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let attached = said.by_ref().find(|line| line.contains("attached") || line.contains("not permitted"));
+    std::thread::spawn(move || said.for_each(drop));
+    if attached.is_some_and(|line| line.contains("attached")) {
+        return Some(strace);
+    }
+    eprintln!("skipped: strace makes flushes fail, and may not trace here");
+    strace.wait().unwrap();
+    None
+}
+
+#[test]
+fn what_the_disk_failed_to_flush_is_not_answered() {
+    if !backend::is_embedded("a disk that does not flush") {
+        return;
+    }
+    // The server itself writes once a second; whichever write fails first, nothing is written after it.
+    let mut unanswered = 0;
+    for _ in 0..20 {
+        let dir = TempDir::new().unwrap();
+        let mut server = Server::start(dir.path());
+        let made = quickstart(dir.path(), &server.url(), &[]);
+        let mut alerts = Alerts::new(made);
+        alerts.send_until(&server, 202);
+        settled_and_equal(&server, &alerts.made.key);
+        let Some(mut strace) = fail_flushes(&server, &dir.path().join(format!("{DATABASE_FILE}-wal"))) else {
+            return;
+        };
+        let mut sending = TcpStream::connect(&server.address).unwrap();
+        let (path, body) = (&alerts.made.path, r#"{"action":"SELL","price":"4999"}"#);
+        let request = format!(
+            "POST {path}?secret={} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            alerts.made.secret,
+            body.len()
+        );
+        sending.write_all(request.as_bytes()).unwrap();
+        assert_alive_but_not_ready(&server);
+        server.kill();
+        strace.wait().unwrap();
+        let mut answer = String::new();
+        let _ = sending.read_to_string(&mut answer); // what was killed may reset it
+        drop(server);
+        let server = Server::start(dir.path());
+        let stored = settled_and_equal(&server, &alerts.made.key).len();
+        match status_of(&answer) {
+            // Nothing was promised.
+            0 => unanswered += 1,
+            503 => assert_eq!(stored, 1, "it never trades: {answer}"),
+            _ => panic!("{answer}"),
+        }
+        if unanswered > 2 {
+            return;
+        }
+    }
+    panic!("{unanswered} of the alerts met a flush that failed");
+}
+
+#[test]
+fn the_paper_broker_does_not_deny_what_its_disk_failed_to_flush() {
+    if !backend::is_embedded("a disk that does not flush") {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let mut server = Server::start(dir.path());
+    let mut alerts = Alerts::new(quickstart(dir.path(), &server.url(), &[]));
+    // An exit, of nothing: the next is an entry.
+    alerts.send_until(&server, 202);
+    settled_and_equal(&server, &alerts.made.key);
+    let Some(mut strace) = fail_flushes(&server, &dir.path().join("paper.db-wal")) else { return };
+    alerts.send_until(&server, 202);
+    let key = &alerts.made.key;
+    server.wait_for("/api/v1/orders", key, |orders| orders["items"][0]["status"] == "unknown");
+    // Asked again and again, the venue cannot tell.
+    for _ in 0..100 {
+        let orders = server.list("/api/v1/orders", key);
+        assert_eq!(orders[0]["status"], "unknown", "{orders:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    server.kill();
+    strace.wait().unwrap();
+    drop(server);
     alerts.check(dir.path());
 }
 

@@ -14,9 +14,11 @@ use atomik_ports::operations::{Operations, Retention};
 use atomik_ports::{Clock, PageRequest, StoreError, SystemClock};
 use atomik_storage::postgres::{Access, OpenError, OpenOptions, PostgresStore, WindowClock};
 use atomik_testkit::builders::{START, at, identified, new_user, order, refusal, signal, tenant, windowed};
-use database::{ALONE, Database, TOGETHER};
+use database::{ALONE, Database, OwnServer, TOGETHER};
 use futures::future::join_all;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection, Executor};
 
 const FIRST: PageRequest = PageRequest { limit: 200, before: None };
 const TOOL: OpenOptions = OpenOptions { access: Access::Shared, ..ALONE };
@@ -134,6 +136,20 @@ async fn what_is_acknowledged_is_flushed_whatever_the_server_is_set_to() {
     let seen: Vec<String> =
         sqlx::query_scalar("SELECT setting FROM seen").fetch_all(&mut database.raw().await).await.unwrap();
     assert_eq!(seen, ["on", "on"]);
+}
+
+#[tokio::test]
+async fn a_server_that_flushes_nothing_is_refused() {
+    let server = OwnServer::start();
+    let mut connection = PgConnection::connect(server.url().expose_secret()).await.unwrap();
+    connection.execute("ALTER SYSTEM SET fsync = off").await.unwrap();
+    server.control("reload");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while sqlx::query_scalar::<_, String>("SHOW fsync").fetch_one(&mut connection).await.unwrap() == "on" {
+        assert!(std::time::Instant::now() < deadline, "the setting is never read");
+    }
+    let error = PostgresStore::open(&server.url(), ALONE, START).await.unwrap_err();
+    assert!(error.to_string().contains("fsync is off"), "{error}");
 }
 
 #[tokio::test]

@@ -99,7 +99,8 @@ impl Work<'_> {
         &mut self.held.recent
     }
 
-    /// Runs the last statements, commits, and gives back what they returned. Returns only when the commit is durable.
+    /// Runs the last statements, commits, and gives back what they returned. Returns only when the commit is durable, or is known
+    /// not to be: never where the disk failed to flush it, for then the next process may find it or not.
     pub(super) async fn commit(mut self, statements: Statements) -> Result<Vec<SqliteRow>, StoreError> {
         match statements.commit(&mut self.held.connection, self.begun).await {
             Ok(returned) => {
@@ -109,12 +110,16 @@ impl Work<'_> {
             Err(error) => {
                 self.writer.note_failed_commit(&error);
                 self.discard().await;
+                if is_failed_flush(&error) {
+                    // Whoever waits gets no answer, which promises nothing.
+                    return std::future::pending().await;
+                }
                 Err(fault(error))
             }
         }
     }
 
-    /// Ends the transaction: commits what went well, rolls back what did not. Returns only when a commit is durable.
+    /// Ends the transaction: commits what went well, rolls back what did not. Returns as [`Work::commit`] does.
     pub async fn finish<T>(mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         match result {
             Ok(value) => self.commit(Statements::default()).await.map(|_| value),

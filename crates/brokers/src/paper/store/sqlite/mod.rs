@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -31,11 +32,17 @@ const WANTED: &str = "(SELECT value ->> 0 AS account_id, unhex(value ->> 1) AS c
                       AS wanted CROSS JOIN orders AS o ON o.account_id = wanted.account_id \
                       AND o.client_order_id = wanted.client_order_id";
 
+/// `SQLITE_IOERR_FSYNC` and `SQLITE_IOERR_DIR_FSYNC`.
+const FLUSH_FAILED: [&str; 2] = ["1034", "1290"];
+
 /// Reads what is committed.
 #[derive(Debug)]
 struct SqliteReader {
     pool: SqlitePool,
     queries: Queries,
+    /// Whether the disk failed to flush a commit. The next process may find it in the file or not, so this one, which does not
+    /// see it, says nothing of the file any more.
+    flush_failed: AtomicBool,
 }
 
 /// The books: they are read by the reader's connections and written by one of their own, one commit at a time.
@@ -66,7 +73,8 @@ pub(crate) async fn open(path: &Path) -> Result<Opened, StoreFailure> {
     let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await;
     migrated.map_err(|error| StoreFailure::Unavailable(error.to_string()))?;
     let pool = SqlitePoolOptions::new().max_connections(2).connect_lazy_with(options.clone());
-    let reader = Arc::new(SqliteReader { pool, queries: Queries::of("", WANTED) });
+    let queries = Queries::of("", WANTED);
+    let reader = Arc::new(SqliteReader { pool, queries, flush_failed: AtomicBool::new(false) });
     let books = SqliteBooks { reader: Arc::clone(&reader), options, connection: Some(connection) };
     Ok((reader, Box::new(books)))
 }
@@ -83,6 +91,7 @@ fn make_private(path: &Path) -> io::Result<()> {
 #[async_trait]
 impl Reader for SqliteReader {
     async fn reports(&self, keys: &[OrderKey]) -> Result<HashMap<OrderKey, ExecutionReport>, StoreFailure> {
+        self.check_flushed()?;
         let wanted: Vec<_> = keys.iter().map(|(account, id)| json!([account.0, id.to_string()])).collect();
         let wanted = serde_json::Value::Array(wanted).to_string();
         let asked = sqlx::query(AssertSqlSafe(self.queries.reports.as_str())).bind(wanted);
@@ -91,7 +100,17 @@ impl Reader for SqliteReader {
 }
 
 impl SqliteReader {
+    fn check_flushed(&self) -> Result<(), StoreFailure> {
+        if self.flush_failed.load(Ordering::Acquire) {
+            let why =
+                "the disk failed to flush a write, and what came of it is seen once atomik is restarted";
+            return Err(StoreFailure::Unavailable(why.to_owned()));
+        }
+        Ok(())
+    }
+
     async fn account(&self, id: BrokerAccountId, settings: &PaperSettings) -> Result<Account, StoreFailure> {
+        self.check_flushed()?;
         let row =
             sqlx::query("SELECT starting_balance, cash, last_sequence FROM accounts WHERE account_id = ?1")
                 .bind(id.0)
@@ -128,6 +147,9 @@ impl Books for SqliteBooks {
     async fn commit(&mut self, rows: Rows) -> Result<BTreeSet<BrokerAccountId>, CommitFailure> {
         let nothing_happened =
             |error: sqlx::Error| CommitFailure { fate_unknown: false, detail: error.to_string() };
+        if let Err(failure) = self.reader.check_flushed() {
+            return Err(CommitFailure { fate_unknown: false, detail: failure.to_string() });
+        }
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => SqliteConnection::connect_with(&self.options).await.map_err(nothing_happened)?,
@@ -138,10 +160,14 @@ impl Books for SqliteBooks {
             write(&mut transaction, table, rows).await.map_err(nothing_happened)?;
         }
         rows.pass("paper_before_commit");
-        transaction
-            .commit()
-            .await
-            .map_err(|error| CommitFailure { fate_unknown: true, detail: error.to_string() })?;
+        transaction.commit().await.map_err(|error| {
+            let code = error.as_database_error().and_then(|error| error.code());
+            if code.is_some_and(|code| FLUSH_FAILED.contains(&code.as_ref())) {
+                self.reader.flush_failed.store(true, Ordering::Release);
+                tracing::error!(%error, "the paper broker's books are not used again until atomik is restarted");
+            }
+            CommitFailure { fate_unknown: true, detail: error.to_string() }
+        })?;
         rows.pass("paper_after_commit");
         self.connection = Some(connection);
         Ok(BTreeSet::new())
