@@ -73,7 +73,7 @@ elsewhere() {
     ATOMIK_TEST_BACKEND=$backend scripts/with-postgres.sh scripts/with-redis.sh \
         cargo test --workspace --no-fail-fast "$@" -- --test-threads 8
 }
-whole_program=(--test canaries --test cli --test end_to_end --test hostile_network --test real_brokers --test receiver_wire --test tradingview)
+whole_program=(--test canaries --test cli --test end_to_end --test real_brokers --test receiver_wire --test tradingview)
 step 'Whole program on PostgreSQL' tests elsewhere postgres "${whole_program[@]}"
 step 'Whole program on PostgreSQL and Redis' tests elsewhere postgres+redis "${whole_program[@]}"
 step 'OpenAPI document' scripts/check-openapi.sh

@@ -286,6 +286,9 @@ mod tests {
         assert!(number.contains("64 hex digits") && !number.contains("123456789"), "{number}");
         let url = problem(None, &[("ATOMIK_STORE__POSTGRES_URL", "mysql://user:hunter2@db")]);
         assert!(url.contains("postgres://user:password@host") && !url.contains("hunter2"), "{url}");
+        let unescaped = [("ATOMIK_STORE__POSTGRES_URL", "postgres://user:p@ss/hunter2@db/books")];
+        let url = problem(None, &unescaped);
+        assert!(url.contains("%40") && !url.contains("hunter2"), "{url}");
         let url = problem(None, &[("ATOMIK_STORE__REDIS_URL", "http://user:hunter2@cache")]);
         assert!(url.contains("redis://:password@host:port") && !url.contains("hunter2"), "{url}");
         let urls = [

@@ -19,7 +19,7 @@ use tokio::time::{Instant as Tick, sleep, sleep_until};
 
 use client::{Answer, SOURCES, TradingView};
 use common::manager::{Manager, Process, ask};
-use common::{Quickstart, Server, body_of, quickstart, settled_and_equal, status_of};
+use common::{PATIENCE, Quickstart, Server, body_of, quickstart, settled_and_equal, status_of};
 
 /// The pauses between sends, as a part of TradingView's.
 const SCALE: f64 = 0.1;
@@ -53,20 +53,24 @@ impl Trader {
         trader
     }
 
+    /// Posted until it is taken: a strategy's symbol is asked for at the broker, where the account may not be connected yet.
     fn post(&self, path: &str, body: &Value) -> Value {
         let body = body.to_string();
-        let answer = ask(
-            &self.manager.address(),
-            &format!(
-                "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer {}\r\n\
-                 content-length: {}\r\n\r\n{body}",
-                self.made.key,
-                body.len()
-            ),
-        )
-        .unwrap();
-        assert_eq!(status_of(&answer), 201, "{answer}");
-        serde_json::from_str(body_of(&answer)).unwrap()
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nauthorization: Bearer {}\r\n\
+             content-length: {}\r\n\r\n{body}",
+            self.made.key,
+            body.len()
+        );
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = ask(&self.manager.address(), &request).unwrap();
+            if status_of(&answer) == 201 {
+                return serde_json::from_str(body_of(&answer)).unwrap();
+            }
+            assert!(status_of(&answer) == 503 && Instant::now() < deadline, "{answer}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn client(&self) -> Arc<TradingView> {
