@@ -1,6 +1,6 @@
 # The project's commands. Each one is a line or a script that also runs without make.
 
-.PHONY: run test check bench
+.PHONY: run test check fuzz bench
 
 # Builds the dashboard and the program and serves both on http://127.0.0.1:8080; prints what to do next.
 run:
@@ -20,6 +20,10 @@ check:
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo test -p atomik-domain -p atomik-ports -p atomik-engine
 	@scripts/check-dashboard.sh
+
+# Fuzzing for as long as one likes; FUZZ="3600 tradovate" is an hour of one target. `make test` does it for some seconds.
+fuzz:
+	@scripts/fuzz.sh $(FUZZ)
 
 # The speed figures, measured on this machine and written to docs/performance.md.
 bench:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures the speed figures and writes them to docs/performance.md. Arguments go to the benchmark: "cluster" measures cluster
-# mode alone, and only prints it.
+# mode alone, "timing" what the time of a refusal tells of secrets, and only prints it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/need.sh

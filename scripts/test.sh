@@ -73,13 +73,19 @@ elsewhere() {
     ATOMIK_TEST_BACKEND=$backend scripts/with-postgres.sh scripts/with-redis.sh \
         cargo test --workspace --no-fail-fast "$@" -- --test-threads 8
 }
-whole_program=(--test cli --test end_to_end --test real_brokers --test receiver_wire)
+whole_program=(--test canaries --test cli --test end_to_end --test real_brokers --test receiver_wire --test tradingview)
 step 'Whole program on PostgreSQL' tests elsewhere postgres "${whole_program[@]}"
 step 'Whole program on PostgreSQL and Redis' tests elsewhere postgres+redis "${whole_program[@]}"
 step 'OpenAPI document' scripts/check-openapi.sh
+step 'Requests made up from the OpenAPI document' scripts/test-api.sh
 step 'Dashboard in a browser' tests scripts/test-dashboard.sh
 crash_points=(--features atomik-server/failpoints --test crash_points)
 step 'Crash points' tests cargo test --workspace "${crash_points[@]}"
 step 'Crash points on PostgreSQL' tests elsewhere postgres "${crash_points[@]}"
 step 'Crash points on PostgreSQL and Redis' tests elsewhere postgres+redis "${crash_points[@]}"
+# Where the toolchain cannot, that is said, and is no failure.
+fuzz() {
+    scripts/fuzz.sh 5 || [ $? -eq 3 ]
+}
+step 'Fuzzing' fuzz
 printf '\n'

@@ -3,6 +3,8 @@
 pub mod alpaca;
 pub mod binance;
 pub mod catalog;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod instruments;
 pub mod interactive_brokers;
 pub mod paper;

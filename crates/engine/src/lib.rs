@@ -9,6 +9,8 @@ pub mod engine;
 mod equity;
 pub mod events;
 pub mod explain;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod housekeeping;
 pub mod intake;
 pub mod lane;

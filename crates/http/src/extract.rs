@@ -50,7 +50,9 @@ fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 /// Names the field where serde tells which one it is.
 fn refusal_of(path: &str, error: &serde_json::Error) -> ApiError {
     let message = error.to_string();
-    let problem = message.split(" at line ").next().unwrap_or(&message);
+    let problem = message.rsplit_once(" at line ").map_or(message.as_str(), |(problem, _)| problem);
+    let unquoted = without_text(problem);
+    let problem = unquoted.as_deref().unwrap_or(problem);
     if error.is_syntax() || error.is_eof() {
         return ApiError::invalid(format!("The body is not valid JSON: {message}"));
     }
@@ -68,11 +70,19 @@ fn refusal_of(path: &str, error: &serde_json::Error) -> ApiError {
         }
         Some(name) => format!("{parent}.{name}"),
         None if parent.is_empty() || parent == "?" => {
-            return ApiError::invalid(format!("The body: {problem}"));
+            // What it is instead is not repeated: all of it may be a secret.
+            return ApiError::invalid("The body is JSON, but not an object of this request's fields");
         }
         None => parent.to_owned(),
     };
     ApiError::field(&field, problem)
+}
+
+/// What is wrong, without the text that stood there instead of something else: it may be a secret.
+fn without_text(problem: &str) -> Option<String> {
+    let (kind, rest) = problem.split_once(": string \"")?;
+    let (_, expected) = rest.rsplit_once("\", expected ")?;
+    Some(format!("{kind}: a text, expected {expected}"))
 }
 
 /// Reads a secret, for `deserialize_with`. The error of a value that is no string does not repeat the value.
@@ -225,6 +235,19 @@ mod tests {
         assert_eq!(wrong_fields(r#"{"name": "a", "name": "b"}"#), ["name"]);
         assert_eq!(wrong_fields(r#"{"name": "a", "inner": {"count": -1}}"#), ["inner.count"]);
         assert_eq!(wrong_fields(r#"{"name": "a", "inner": {}}"#), ["inner.count"]);
+    }
+
+    #[test]
+    fn a_text_in_the_wrong_place_is_not_repeated() {
+        for body in [
+            r#"{"name": "a", "inner": "hunter2\", expected "}"#,
+            r#"{"name": "a", "inner": {"count": "hunter2"}}"#,
+            "\"hunter2\"",
+        ] {
+            let error = read_json::<Outer>(body.as_bytes()).unwrap_err();
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+            assert!(error.detail.contains("a text, expected") || error.fields.is_empty(), "{error:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod backup;
 mod cli;
 mod config;
+mod descriptors;
 mod explain;
 mod halt;
 mod listener;

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use crate::config::Config;
 use crate::master_key::MasterKey;
 use crate::store::Sealed;
-use crate::{listener, node, output, store, telemetry};
+use crate::{descriptors, listener, node, output, store, telemetry};
 
 /// How long a stop waits for accepted signals to be finished. With the listener's own waits (but for `server.drain_s`) it stays
 /// below ten seconds.
@@ -79,7 +79,7 @@ pub async fn serve(config: Config, inherited: Option<std::net::TcpListener>) -> 
         ));
     }
     announce(&config, &*store, bound).await?;
-    let max_connections = usize::try_from(config.server.max_connections.get())?;
+    let max_connections = descriptors::connections(usize::try_from(config.server.max_connections.get())?);
     let notice = Duration::from_secs(config.server.drain_s.into());
     let bounds = Bounds { max_connections, notice, ..Bounds::default() };
     listener::say_ready();

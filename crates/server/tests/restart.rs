@@ -5,116 +5,17 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixDatagram;
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, Quickstart, atomik_under, body_of, quickstart, status_of};
-use serde_json::Value;
+use common::manager::{HAND_OVER, Manager, ask};
+use common::{PATIENCE, Quickstart, atomik_under, quickstart, status_of};
 use tempfile::TempDir;
 
 const SENDERS: usize = 4;
-/// Becomes the program, with its standard input as the socket that a service manager hands over.
-const HAND_OVER: &str = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
-
-/// What a service manager does: holds the socket, starts processes with it, and hears when they are ready.
-struct Manager {
-    dir: TempDir,
-    socket: TcpListener,
-    heard: UnixDatagram,
-}
-
-/// A process that was started. Killed when dropped.
-struct Process(Child);
-
-impl Manager {
-    fn new() -> Self {
-        let dir = TempDir::new().unwrap();
-        let heard = UnixDatagram::bind(dir.path().join("notify")).unwrap();
-        heard.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { dir, socket: TcpListener::bind("127.0.0.1:0").unwrap(), heard }
-    }
-
-    fn address(&self) -> String {
-        self.socket.local_addr().unwrap().to_string()
-    }
-
-    fn data_dir(&self) -> std::path::PathBuf {
-        self.dir.path().join("data")
-    }
-
-    fn spawn(&self) -> Process {
-        let log = std::fs::File::options().create(true).append(true).open(self.log()).unwrap();
-        let socket = OwnedFd::from(self.socket.try_clone().unwrap());
-        let child = atomik_under(&["sh", "-c", HAND_OVER])
-            .args(["serve", "--data-dir"])
-            .arg(self.data_dir())
-            .env("NOTIFY_SOCKET", self.dir.path().join("notify"))
-            .stdin(Stdio::from(socket))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Process(child)
-    }
-
-    /// Waits until the process has said this.
-    fn hear(&self, word: &str) {
-        let mut message = [0; 4_096];
-        loop {
-            let length = self.heard.recv(&mut message).expect("the process says nothing");
-            if String::from_utf8_lossy(&message[..length]).lines().any(|line| line == word) {
-                return;
-            }
-        }
-    }
-
-    fn log(&self) -> std::path::PathBuf {
-        self.dir.path().join("server.log")
-    }
-
-    fn get(&self, path: &str, key: &str) -> Value {
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
-        );
-        let answer = ask(&self.address(), &request).unwrap();
-        assert_eq!(status_of(&answer), 200, "{answer}");
-        serde_json::from_str(body_of(&answer)).unwrap()
-    }
-}
-
-impl Process {
-    fn ask_to_end(&self) {
-        let pid = self.0.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    }
-
-    fn end(&mut self) -> ExitStatus {
-        self.0.wait().unwrap()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// One request on a connection of its own; any error is one that an alert source would see.
-fn ask(address: &str, request: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
-}
-
 fn alert(made: &Quickstart, id: &str) -> String {
     let body = format!(r#"{{"action":"BUY","id":"{id}"}}"#);
     format!(

@@ -6269,6 +6269,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description The id is no number, so this was taken for an alert that was sent by another method than POST (`method_not_allowed`). */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
             /** @description The store cannot be reached (`store_unavailable`). */
             503: {
                 headers: {
@@ -6319,6 +6328,15 @@ export interface operations {
             };
             /** @description There is no such thing, or it is not yours (`not_found`). */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The id is no number, so this was taken for an alert that was sent by another method than POST (`method_not_allowed`). */
+            405: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6382,6 +6400,15 @@ export interface operations {
             };
             /** @description There is no such thing, or it is not yours (`not_found`). */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The id is no number, so this was taken for an alert that was sent by another method than POST (`method_not_allowed`). */
+            405: {
                 headers: {
                     [name: string]: unknown;
                 };

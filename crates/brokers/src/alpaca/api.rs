@@ -59,7 +59,8 @@ impl Api {
         policy: WirePolicy,
     ) -> Result<Self, BrokerError> {
         let (all, questions) = (Budget::new(REQUESTS, SPAN), Budget::new(QUESTIONS, SPAN));
-        Ok(Self { wire: Wire::new(policy)?, settings, keys, environment, clock, all, questions })
+        let wire = Wire::new(policy)?.with_discretion(keys.discretion());
+        Ok(Self { wire, settings, keys, environment, clock, all, questions })
     }
 
     pub(super) const fn settings(&self) -> &Settings {
@@ -272,7 +273,7 @@ fn refusal(answer: &Answer) -> Option<Refusal> {
     answer.json::<Refusal>().ok().filter(|refusal| refusal.message.is_some())
 }
 
-fn forbidden(answer: &Answer) -> String {
+pub(super) fn forbidden(answer: &Answer) -> String {
     let said =
         refusal(answer).and_then(|refusal| refusal.message).unwrap_or_else(|| "no reason given".to_owned());
     let said = said.trim_end_matches('.');
@@ -282,7 +283,7 @@ fn forbidden(answer: &Answer) -> String {
 }
 
 /// What an answer to an order proves.
-fn posted(id: ClientOrderId, answer: &Answer) -> Posted {
+pub(super) fn posted(id: ClientOrderId, answer: &Answer) -> Posted {
     let unknown = |evidence: String| Posted::Ended(SubmitOutcome::Unknown { evidence });
     let rejected = |reason: String| Posted::Ended(SubmitOutcome::Rejected { reason });
     if answer.is_success() {

@@ -21,6 +21,7 @@ use super::hours::Hours;
 use super::replies::{Asset, Order, Position};
 use super::reports::{report_of, status_of};
 use super::rules::{instrument_of, ticket_for};
+use crate::wire::decimal::sum;
 
 /// How long to wait before sending again where the order's asset could not be asked for.
 const RETRY: Duration = Duration::from_secs(1);
@@ -198,7 +199,7 @@ impl Broker for AlpacaBroker {
         let missing = || BrokerError::Unavailable("Alpaca's account has no amounts".to_owned());
         let cash = account.cash.ok_or_else(missing)?;
         // Alpaca's cash is less what positions cost (more, for short ones); ours is not touched by what is open.
-        let cost: Decimal = positions.iter().map(Position::net_cost).sum();
+        let cost = sum(positions.iter().map(Position::net_cost));
         Ok(Balance {
             currency: account.currency.unwrap_or_else(|| "USD".to_owned()),
             cash: Amount(cash.saturating_add(cost)),

@@ -104,7 +104,7 @@ impl BrokerConnector for AlpacaConnector {
 }
 
 /// Whether orders of this account are taken at all.
-fn may_trade(account: &Account) -> Result<(), BrokerError> {
+pub(super) fn may_trade(account: &Account) -> Result<(), BrokerError> {
     let problem = if account.account_blocked {
         "Alpaca has blocked this account: ask Alpaca's support why."
     } else if account.trading_blocked {

@@ -18,6 +18,8 @@ mod api;
 mod assets;
 mod broker;
 mod connector;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub mod hours;
 pub mod replies;
 mod reports;

@@ -7,6 +7,7 @@ use atomik_domain::{
 use rust_decimal::Decimal;
 
 use super::replies::{Fill, Order};
+use crate::wire::decimal::sum;
 
 /// What a status means. A word that we do not know is that of an order which goes on.
 pub(super) fn status_of(order: &Order) -> OrderStatus {
@@ -26,7 +27,7 @@ pub(super) fn report_of(id: ClientOrderId, order: &Order, mut fills: Vec<Fill>) 
     // Fills of one millisecond are listed in any order; what had filled with each says which came first.
     fills.sort_by(|a, b| (a.cum_qty, &a.id).cmp(&(b.cum_qty, &b.id)));
     let executions: Vec<_> = fills.iter().map(execution_of).collect();
-    let listed: Decimal = executions.iter().map(|execution| execution.last_qty.0).sum();
+    let listed = sum(executions.iter().map(|execution| execution.last_qty.0));
     ExecutionReport {
         client_order_id: id,
         venue_order_id: Some(VenueOrderId(order.id.clone())),

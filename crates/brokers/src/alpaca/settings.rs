@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::settings::{SettingsReader, field_error};
-use crate::wire::{Endpoint, UrlRules};
+use crate::wire::{Discretion, Endpoint, UrlRules};
 
 const HTTP: &[&str] = &["https", "http"];
 const WS: &[&str] = &["wss", "ws"];
@@ -142,6 +142,11 @@ impl Keys {
             headers.insert(name, value);
         }
         Ok(headers)
+    }
+
+    /// What leaves these keys out of what Alpaca says.
+    pub(super) fn discretion(&self) -> Discretion {
+        Discretion::about([&self.key_id, &self.secret_key])
     }
 
     /// The message that authenticates the stream.

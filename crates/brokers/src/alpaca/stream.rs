@@ -82,7 +82,7 @@ fn data<'a, T: serde::Deserialize<'a>>(message: &Message<'a>) -> Result<T, Strin
 }
 
 /// An order that has to be looked at.
-struct Waiting {
+pub(super) struct Waiting {
     order: Order,
     looks: u32,
     due: Instant,
@@ -117,7 +117,7 @@ pub(super) async fn follow(mut socket: Socket, api: Arc<Api>, reports: mpsc::Sen
 }
 
 /// Notes what a message makes us look at.
-fn hear(frame: &Frame, waiting: &mut BTreeMap<ClientOrderId, Waiting>) -> Result<(), String> {
+pub(super) fn hear(frame: &Frame, waiting: &mut BTreeMap<ClientOrderId, Waiting>) -> Result<(), String> {
     let message = read(frame)?;
     if message.stream != UPDATES {
         return Ok(());

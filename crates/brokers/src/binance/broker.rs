@@ -29,6 +29,7 @@ use super::reports::{algo_report, of_algo, of_order};
 use super::rules::Rules;
 use super::settings::Market;
 use super::signing::Params;
+use crate::wire::decimal::sum;
 
 /// How many client order ids are kept from leaving twice.
 const REMEMBERED: usize = 20_000;
@@ -410,7 +411,7 @@ impl Broker for BinanceBroker {
         if self.client.market == Market::Usdm {
             let held = self.futures_positions(Some(symbol)).await?;
             let of_symbol = held.iter().filter(|one| one.symbol == symbol.as_str());
-            return Ok(SignedQty(of_symbol.map(|one| one.position_amt.0).sum()));
+            return Ok(SignedQty(sum(of_symbol.map(|one| one.position_amt.0))));
         }
         let rules = self.catalogue.rules(&self.client, symbol).await.map_err(RulesError::error)?;
         let account = self.spot_account().await.map_err(Failure::error)?;

@@ -234,7 +234,7 @@ impl Client {
         if matches!(answer.status, 418 | 429) {
             self.requests.pause(answer.retry_after(ORDERS_SPAN));
         }
-        if number("x-mbx-used-weight-1m").is_some_and(|used| used * 100 >= limits.weight * MOST_OF_WEIGHT) {
+        if number("x-mbx-used-weight-1m").is_some_and(|used| used >= limits.weight * MOST_OF_WEIGHT / 100) {
             let into_minute = u64::try_from(self.venue_now().rem_euclid(60_000)).unwrap_or_default();
             self.requests.pause(Duration::from_millis(60_000_u64.saturating_sub(into_minute)));
         }

@@ -26,7 +26,7 @@ use super::settings::{BinanceSettings, ENVIRONMENTS, Market, setting_fields};
 use super::signing::Params;
 use super::stream::{follow_futures, follow_spot, open_futures, open_spot};
 use crate::settings::refused;
-use crate::wire::{UrlRules, Wire, WirePolicy};
+use crate::wire::{Discretion, UrlRules, Wire, WirePolicy};
 
 /// What to do about hedge mode.
 pub(super) const HEDGE_MODE: &str = "the futures account is in hedge mode, where one symbol can be long and short at once. \
@@ -115,8 +115,9 @@ impl BrokerConnector for BinanceConnector {
         let settings = settings.map_err(|errors| refused(&errors))?;
         let credentials = custody.credentials(account.id).await?;
         let key = Key::read(&credentials).map_err(|errors| wrong_credentials(&errors))?;
+        let discretion = Discretion::about(credentials.iter().map(|(_, secret)| secret));
         drop(credentials);
-        let (wire, base) = (Wire::new(self.policy)?, settings.base(environment)?);
+        let (wire, base) = (Wire::new(self.policy)?.with_discretion(discretion), settings.base(environment)?);
         let market = settings.market;
         let client = Arc::new(Client::new(market, Arc::clone(&self.clock), Some(key), wire, base));
         verify(&client, environment).await?;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use atomik_domain::order::Execution;
 use atomik_domain::{ClientOrderId, ExecutionReport, Symbol};
 use atomik_ports::broker::LookUp;
-use rust_decimal::Decimal;
 
 use super::client::Client;
 use super::orders::{ALGO_PATH, order_path};
@@ -14,6 +13,7 @@ use super::replies::{AlgoOrder, Order, Trade};
 use super::reports::{of_algo, of_order_with, of_trade};
 use super::settings::Market;
 use super::signing::Params;
+use crate::wire::decimal::sum;
 
 /// The most executions that one answer holds.
 const PAGE: usize = 1_000;
@@ -94,8 +94,8 @@ pub(super) async fn with_executions(
         } else {
             executions(client, symbol, &order).await?
         };
-        let sum: Decimal = executions.iter().map(|execution| execution.last_qty.0).sum();
-        if sum == order.executed_qty.0 {
+        let listed = sum(executions.iter().map(|execution| execution.last_qty.0));
+        if listed == order.executed_qty.0 {
             return of_order_with(id, &order, executions).map(Some);
         }
     }

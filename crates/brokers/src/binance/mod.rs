@@ -19,6 +19,8 @@ mod catalogue;
 mod client;
 mod connector;
 pub mod credentials;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod look_up;
 pub mod orders;
 pub mod refusal;

@@ -26,6 +26,7 @@ use super::rules;
 use super::session::Failed;
 use super::stream::Shared;
 use super::symbols::{self, Asked as AskedSymbol};
+use crate::wire::decimal::sum;
 
 /// How long to wait before an order whose contract could not be looked up is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -259,7 +260,7 @@ impl Broker for TradovateBroker {
             }
         };
         let of_contract = held.iter().filter(|position| names.get(&position.contract_id) == Some(&wanted));
-        Ok(SignedQty(of_contract.fold(Decimal::ZERO, |sum, position| sum + position.net_pos)))
+        Ok(SignedQty(sum(of_contract.map(|position| position.net_pos))))
     }
 
     async fn balance(&self) -> Result<Balance, BrokerError> {

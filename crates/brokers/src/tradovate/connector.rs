@@ -98,7 +98,7 @@ impl TradovateConnector {
         let make = || {
             let parts = Parts {
                 key,
-                wire: Wire::new(self.policy)?,
+                wire: Wire::new(self.policy)?.with_discretion(login.discretion()),
                 base,
                 login,
                 app_id: settings.app_id.clone(),

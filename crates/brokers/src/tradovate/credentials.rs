@@ -6,6 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::settings::field_error;
+use crate::wire::Discretion;
 
 /// The longest credential; the venue's own bounds are 64 and 8192.
 const MAX_LENGTH: usize = 8_192;
@@ -173,18 +174,18 @@ impl Login {
 
     /// A text of the venue's without anything of these credentials in it, should the venue repeat them.
     pub fn scrubbed(&self, text: &str) -> String {
-        let secrets: Vec<&SecretString> = match self {
+        let text: String = text.chars().filter(|one| !one.is_control()).take(300).collect();
+        self.discretion().text(&text)
+    }
+
+    /// What leaves these credentials out of what the venue says.
+    pub fn discretion(&self) -> Discretion {
+        Discretion::about(match self {
             Self::Password { username, password, cid, sec } => vec![password, sec, username, cid],
             Self::OAuth { client_id, client_secret, grant: Grant::Refresh(token) | Grant::Code(token) } => {
                 vec![client_secret, token, client_id]
             }
-        };
-        let mut text: String = text.chars().filter(|one| !one.is_control()).take(300).collect();
-        // Short ones are words that a sentence may hold by chance.
-        for secret in secrets.into_iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() > 3) {
-            text = text.replace(secret, "[...]");
-        }
-        text
+        })
     }
 }
 

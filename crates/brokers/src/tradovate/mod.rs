@@ -20,6 +20,8 @@ mod broker;
 mod connector;
 mod credentials;
 mod frames;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod library;
 mod login;
 mod orders;

@@ -11,6 +11,7 @@ use rust_decimal::Decimal;
 use super::replies::{Command, Fill, FillFee, Order, OrderVersion, VenueExecutionReport};
 use super::rules;
 use super::session::Session;
+use crate::wire::decimal::sum;
 
 /// How many fills' fees are remembered.
 const MAX_FEES: usize = 20_000;
@@ -26,8 +27,7 @@ impl Fees {
             return *known;
         }
         let told: Result<Vec<FillFee>, _> = session.get(&format!("/fillFee/deps?masterid={fill_id}")).await;
-        let total =
-            told.unwrap_or_default().iter().fold(Decimal::ZERO, |sum, fee| sum.saturating_add(fee.total()));
+        let total = sum(told.unwrap_or_default().iter().map(FillFee::total));
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_FEES {
             known.clear();
@@ -91,7 +91,7 @@ impl Desk<'_> {
         let mut fills: Vec<Fill> = self.session.get(&format!("/fill/deps?masterid={order_id}")).await?;
         fills.retain(|fill| fill.active);
         fills.sort_by_key(|fill| fill.id);
-        let filled = fills.iter().fold(Decimal::ZERO, |sum, fill| sum + fill.qty);
+        let filled = sum(fills.iter().map(|fill| fill.qty));
         let (mut qty, mut reason) = (None, None);
         if rules::is_final(&order.ord_status) {
             let told: Vec<VenueExecutionReport> =

@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
-use crate::wire::decimal::{exact, exact_opt};
+use crate::wire::decimal::{exact, exact_opt, sum};
 
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
     String::deserialize(deserializer).map(SecretString::from)
@@ -155,7 +155,7 @@ impl FillFee {
             self.commission,
             self.order_routing_fee,
         ];
-        parts.into_iter().flatten().fold(Decimal::ZERO, Decimal::saturating_add)
+        sum(parts.into_iter().flatten())
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use super::frames::Change;
 use super::replies::{Command, Fill, Order, OrderVersion, Position, SyncMessage, VenueExecutionReport};
 use super::rules;
+use crate::wire::decimal::sum;
 
 /// How many orders are kept; the oldest ended ones go first.
 const MAX_ORDERS: usize = 10_000;
@@ -63,7 +64,7 @@ pub(super) enum Due {
 
 impl Tracked {
     fn filled(&self) -> Decimal {
-        self.fills.values().fold(Decimal::ZERO, |sum, fill| sum + fill.qty)
+        sum(self.fills.values().map(|fill| fill.qty))
     }
 }
 

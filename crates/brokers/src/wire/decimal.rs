@@ -37,6 +37,11 @@ pub fn exact_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<De
     read(text).map(Some).ok_or_else(|| Error::custom(format!("{text:.40} is no decimal number")))
 }
 
+/// The sum of what a venue says, which may say anything: as all sums of amounts, it stays at the end of what a decimal holds.
+pub fn sum(amounts: impl Iterator<Item = Decimal>) -> Decimal {
+    amounts.fold(Decimal::ZERO, Decimal::saturating_add)
+}
+
 /// A decimal as text, with or without an exponent.
 #[must_use]
 pub fn read(text: &str) -> Option<Decimal> {

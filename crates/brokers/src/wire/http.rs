@@ -8,10 +8,16 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Request, redirect, retry};
 use serde::de::DeserializeOwned;
 
+use super::discretion::Discretion;
+
 /// The longest answer that is read.
 const MAX_ANSWER: usize = 32 << 20;
 /// How much of an answer that nobody understands is quoted.
 const QUOTED: usize = 200;
+/// The longest pause that a venue's word for one is taken for: the longest that a venue documents.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3 * 86_400);
+/// The longest name of a venue's for a request.
+const MAX_REQUEST_ID: usize = 64;
 
 /// How patient an adapter is.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +76,14 @@ impl Answer {
         self.header("retry-after")
             .and_then(|text| text.trim().parse().ok())
             .map_or(fallback, Duration::from_secs)
+            .min(LONGEST_PAUSE)
+    }
+
+    /// The venue's own name for the request, where what it says is one.
+    fn request_id(&self) -> Option<&str> {
+        let id = ["x-request-id", "x-mbx-uuid", "cp-request-id"].iter().find_map(|name| self.header(name))?;
+        let is_one = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+        Some(id).filter(|id| id.len() <= MAX_REQUEST_ID && id.bytes().all(is_one))
     }
 
     /// The body as JSON.
@@ -135,6 +149,7 @@ impl Sent {
 pub struct Wire {
     client: Client,
     policy: WirePolicy,
+    discretion: Discretion,
 }
 
 impl Wire {
@@ -171,7 +186,13 @@ impl Wire {
             .retry(retry::never());
         let client = change(builder).build();
         let client = client.map_err(|error| BrokerError::Unavailable(format!("no client: {error}")))?;
-        Ok(Self { client, policy })
+        Ok(Self { client, policy, discretion: Discretion::default() })
+    }
+
+    /// The same for an account with credentials.
+    #[must_use]
+    pub fn with_discretion(self, discretion: Discretion) -> Self {
+        Self { discretion, ..self }
     }
 
     /// The policy.
@@ -206,9 +227,11 @@ impl Wire {
                 }
             }
         }
-        let answer = Answer { status, headers, body: body.freeze() };
-        let request_id =
-            ["x-request-id", "x-mbx-uuid", "cp-request-id"].iter().find_map(|name| answer.header(name));
+        let mut answer = Answer { status, headers, body: body.freeze() };
+        if answer.status >= 400 {
+            answer.body = self.discretion.body(answer.body);
+        }
+        let request_id = answer.request_id().map(|id| self.discretion.text(id));
         if answer.status >= 400 {
             tracing::info!(route, status, request_id, "a venue refused a request");
         } else {
@@ -240,5 +263,39 @@ fn cause(error: &reqwest::Error) -> String {
         "the request failed".to_owned()
     } else {
         cause.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::super::Budget;
+    use super::*;
+
+    #[test]
+    fn no_pause_is_longer_than_any_that_is_documented() {
+        for (told, pause) in
+            [("7", 7), ("18446744073709551615", LONGEST_PAUSE.as_secs()), ("soon", 2), ("-1", 2)]
+        {
+            let mut answer = Answer { status: 429, headers: HeaderMap::new(), body: Bytes::new() };
+            answer.headers.insert("retry-after", HeaderValue::from_static(told));
+            let pause = Duration::from_secs(pause);
+            assert_eq!(answer.retry_after(Duration::from_secs(2)), pause, "{told}");
+            let budget = Budget::new(1, Duration::from_secs(1));
+            budget.pause(pause);
+            assert!(budget.take().is_err());
+        }
+    }
+
+    #[test]
+    fn only_what_looks_like_a_name_is_a_requests_name() {
+        for (told, is_one) in
+            [("5f-A.1:b_2", true), ("a b", false), ("key=value", false), (&"x".repeat(65), false)]
+        {
+            let mut answer = Answer { status: 400, headers: HeaderMap::new(), body: Bytes::new() };
+            answer.headers.insert("x-mbx-uuid", HeaderValue::from_str(told).unwrap());
+            assert_eq!(answer.request_id().is_some(), is_one, "{told}");
+        }
     }
 }

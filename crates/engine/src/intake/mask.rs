@@ -1,27 +1,76 @@
-//! Takes secrets out of payloads before they are kept.
+//! Takes secrets out of payloads, and out of what is said of them, before they are kept.
+
+use std::borrow::Cow;
 
 /// What stands where a secret stood.
 const MASK: &str = "***";
 /// A run of this many hex digits or more is taken for a secret whatever it is called.
 const SECRET_RUN: usize = 40;
 
+/// How much of a secret's beginning is taken for the secret: texts that are shown are cut.
+const TELLING_PREFIX: usize = 12;
+
 /// The payload as text, cut to `max_bytes`, with the value of every "secret" key, every `known` secret and every long run
-/// of hex digits masked. Works on bodies that are no JSON too.
+/// of hex digits masked, also where they are written in JSON's escapes. Works on bodies that are no JSON too.
 #[must_use]
 pub fn masked(body: &[u8], known: &[&str], max_bytes: usize) -> String {
-    let mut text = String::from_utf8_lossy(body).replace('\0', "\u{FFFD}");
-    for secret in known.iter().filter(|secret| !secret.is_empty()) {
-        if text.contains(secret) {
-            text = text.replace(secret, MASK);
-        }
-    }
-    let text = mask_secret_values(&text);
-    let mut text = mask_hex_runs(&text);
+    let text = String::from_utf8_lossy(body).replace('\0', "\u{FFFD}");
+    let text = mask_secret_values(&mask_escaped(&text, known));
+    let mut text = masked_text(&text, known);
     if text.len() > max_bytes {
         let end = (0..=max_bytes).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         text.truncate(end);
     }
     text
+}
+
+/// The text with every `known` secret, or what a cut has left of it, and every long run of hex digits masked.
+#[must_use]
+pub fn masked_text(text: &str, known: &[&str]) -> String {
+    let known = known.iter().filter(|secret| !secret.is_empty());
+    let text = known.fold(Cow::Borrowed(text), |text, secret| mask_known(text, secret));
+    mask_hex_runs(&text)
+}
+
+fn mask_known<'t>(text: Cow<'t, str>, secret: &str) -> Cow<'t, str> {
+    let telling: String = secret.chars().take(TELLING_PREFIX).collect();
+    if !text.contains(&telling) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest: &str = &text;
+    while let Some(at) = rest.find(&telling) {
+        let found = &rest[at..];
+        let same: usize =
+            found.chars().zip(secret.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
+        out.push_str(&rest[..at]);
+        out.push_str(MASK);
+        rest = &found[same..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// Masks each string that holds a secret only once its escapes are read.
+fn mask_escaped<'t>(text: &'t str, known: &[&str]) -> Cow<'t, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    loop {
+        // What is between two quotes, whichever way round: a stray quote must hide nothing.
+        let end = string_end(rest);
+        let piece = &rest[..end];
+        let read = piece.contains('\\').then(|| serde_json::from_str::<String>(&format!("\"{piece}\"")).ok());
+        match read.flatten() {
+            Some(read) if masked_text(&read, known) != read => out.push_str(MASK),
+            _ => out.push_str(piece),
+        }
+        let Some(after) = rest.get(end + 1..) else { return Cow::Owned(out) };
+        out.push('"');
+        rest = after;
+    }
 }
 
 /// Masks the string after each `"secret":`, in any case.
@@ -89,6 +138,27 @@ mod tests {
         assert_eq!(kept, r#"{"action":"BUY","Secret" : "***","note":"***"}"#);
         assert_eq!(masked(b"{\"secret\":\"abc", &[], 99), "{\"secret\":\"***");
         assert_eq!(masked(b"say plum again", &["plum"], 99), "say *** again");
+        assert_eq!(masked(b"", &[""], 99), "");
+    }
+
+    #[test]
+    fn secrets_in_escapes_are_masked_and_other_escapes_are_left_alone() {
+        let escaped = |text: &str| text.bytes().map(|byte| format!("\\u00{byte:02X}")).collect::<String>();
+        let body = format!(r#"{{"s\u0065cret":"{}","a":"\"\n","b":"x\u00e4"}}"#, escaped("plum"));
+        assert_eq!(
+            masked(body.as_bytes(), &["plum"], 999),
+            r#"{"s\u0065cret":"***","a":"\"\n","b":"x\u00e4"}"#
+        );
+        let stray = format!(r#"5" {{"a":"{}"#, escaped(&"0123456789".repeat(5)));
+        assert_eq!(masked(stray.as_bytes(), &[], 999), r#"5" {"a":"***"#);
+    }
+
+    #[test]
+    fn what_a_cut_has_left_of_a_secret_is_masked() {
+        let secret = "one-of-the-longer-secrets";
+        assert_eq!(masked_text("EXIT_one-of-the-longer is", &[secret]), "EXIT_*** is");
+        assert_eq!(masked_text("one-of-the-lone-one-of-the-l", &[secret]), "***e-***");
+        assert_eq!(masked_text("one-of-these", &[secret]), "one-of-these");
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::registry::{Found, Registry};
 use crate::settings::EngineSettings;
 use crate::ticks::Ticks;
 use crate::work::Work;
+pub(crate) use mask::{masked, masked_text};
 use rate::{Looked, RateGate};
 
 /// How much of a refused body is kept.
@@ -143,9 +144,12 @@ impl Intake {
         };
         match self.check(&found, &inbound).await {
             Ok(passed) => self.accept(&found, inbound, passed).await,
-            Err(refused) => {
+            Err(mut refused) => {
                 let in_body = Alert::secret_in(&inbound.body);
-                let payload = masked(&inbound, in_body.as_deref(), REFUSED_PAYLOAD_BYTES);
+                let presented = presented(&inbound, in_body.as_deref());
+                let payload = masked(&inbound.body, &presented, REFUSED_PAYLOAD_BYTES);
+                // It quotes the payload.
+                refused.detail = masked_text(&refused.detail, &presented);
                 self.note(&found, inbound.remote_ip, inbound.received_at, &refused, Some(payload));
                 refuse(refused)
             }
@@ -244,18 +248,20 @@ impl Intake {
     async fn accept(&self, found: &Found, inbound: Inbound, passed: Passed) -> Answer {
         let Passed { alert, repeat, looked } = passed;
         let webhook = &found.entry.webhook;
-        let payload = masked(&inbound, alert.secret.as_deref(), ACCEPTED_PAYLOAD_BYTES);
+        let presented = presented(&inbound, alert.secret.as_deref());
+        let payload = masked(&inbound.body, &presented, ACCEPTED_PAYLOAD_BYTES);
+        let kept = |text: String| masked_text(&text, &presented);
         let signal = NewSignal {
             user_id: webhook.user_id,
             webhook_id: webhook.id,
             source: SignalSource::Alert,
             received_at: inbound.received_at,
             action: alert.action,
-            comment: alert.comment,
+            comment: alert.comment.map(kept),
             price: alert.price,
             quantity: alert.quantity,
-            symbol: alert.symbol,
-            notes: alert.notes,
+            symbol: alert.symbol.map(kept),
+            notes: alert.notes.into_iter().map(kept).collect(),
             remote_ip: Some(inbound.remote_ip),
             payload,
             repeat,
@@ -378,10 +384,9 @@ impl Intake {
     }
 }
 
-/// The body without any secret that came with it, however that was written.
-fn masked(inbound: &Inbound, in_body: Option<&str>, max_bytes: usize) -> String {
-    let presented = inbound.secrets.iter().map(ExposeSecret::expose_secret).chain(in_body);
-    mask::masked(&inbound.body, &presented.collect::<Vec<_>>(), max_bytes)
+/// Every secret that came with it.
+fn presented<'a>(inbound: &'a Inbound, in_body: Option<&'a str>) -> Vec<&'a str> {
+    inbound.secrets.iter().map(ExposeSecret::expose_secret).chain(in_body).collect()
 }
 
 /// The alert, or what is wrong with it.

@@ -25,6 +25,10 @@ const NO_CSRF: (&str, &str) = ("403", "A write by cookie without its `X-CSRF-Tok
 const NOT_ALLOWED: (&str, &str) =
     ("403", "The plan's limit is reached (`plan_limit_reached`), or `csrf_required`.");
 const NO_SUCH: (&str, &str) = ("404", "There is no such thing, or it is not yours (`not_found`).");
+const NO_ALERT: (&str, &str) = (
+    "405",
+    "The id is no number, so this was taken for an alert that was sent by another method than POST (`method_not_allowed`).",
+);
 const TOO_LARGE: (&str, &str) = ("413", "The body is larger than 64 KiB (`payload_too_large`).");
 const WRONG: (&str, &str) = ("422", "The request is wrong (`invalid_request`); `fields` says where.");
 const NO_STORE: (&str, &str) = ("503", "The store cannot be reached (`store_unavailable`).");
@@ -63,6 +67,8 @@ refusals! {
     LimitedChangeRefusals: NOBODY, NOT_ALLOWED, NO_SUCH, TOO_LARGE, WRONG, NO_STORE;
     /// Of changing a thing.
     ChangeRefusals: NOBODY, NO_CSRF, NO_SUCH, TOO_LARGE, WRONG, NO_STORE;
+    /// Of one webhook, which shares its path with the receiver.
+    AlertRefusals: NO_ALERT;
     /// Of an act that takes no body.
     ActRefusals: NOBODY, NO_CSRF, NO_SUCH, NO_STORE;
 }

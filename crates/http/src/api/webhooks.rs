@@ -19,7 +19,8 @@ use utoipa_axum::routes;
 
 use crate::AppState;
 use crate::api::refusals::{
-    ActRefusals, ChangeRefusals, CreateRefusals, LimitedChangeRefusals, ListRefusals, ReadRefusals,
+    ActRefusals, AlertRefusals, ChangeRefusals, CreateRefusals, LimitedChangeRefusals, ListRefusals,
+    ReadRefusals,
 };
 use crate::auth::{CurrentUser, tokens};
 use crate::error::{ApiError, ApiResult};
@@ -110,7 +111,7 @@ async fn create_webhook(
     path = "/webhooks/{id}",
     tag = "webhooks",
     params(("id" = i64, Path, description = "The webhook.")),
-    responses((status = OK, description = "The webhook.", body = WebhookView), ReadRefusals)
+    responses((status = OK, description = "The webhook.", body = WebhookView), ReadRefusals, AlertRefusals)
 )]
 async fn get_webhook(
     current: CurrentUser,
@@ -130,7 +131,11 @@ async fn get_webhook(
     tag = "webhooks",
     params(("id" = i64, Path, description = "The webhook.")),
     request_body = UpdateWebhook,
-    responses((status = OK, description = "The webhook as it is now.", body = WebhookView), LimitedChangeRefusals)
+    responses(
+        (status = OK, description = "The webhook as it is now.", body = WebhookView),
+        LimitedChangeRefusals,
+        AlertRefusals
+    )
 )]
 async fn update_webhook(
     current: CurrentUser,
@@ -157,7 +162,7 @@ async fn update_webhook(
     path = "/webhooks/{id}",
     tag = "webhooks",
     params(("id" = i64, Path, description = "The webhook.")),
-    responses((status = NO_CONTENT, description = "It is deleted."), ActRefusals)
+    responses((status = NO_CONTENT, description = "It is deleted."), ActRefusals, AlertRefusals)
 )]
 async fn delete_webhook(
     current: CurrentUser,

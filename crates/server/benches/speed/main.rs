@@ -1,6 +1,6 @@
 //! The speed figures: the receiver beside an empty handler, signals that trade, and memory.
 //!
-//! `make bench` runs all of it in one go; with the argument `cluster` it measures cluster mode alone, and only prints it. Both servers are child processes, the load comes from this one, all three on
+//! `make bench` runs all of it in one go; with the argument `cluster` or `timing` it measures that alone, and only prints it. Both servers are child processes, the load comes from this one, all three on
 //! the same cores. Figures are printed and written to `docs/performance.md`.
 
 #![allow(clippy::print_stdout, clippy::cast_precision_loss)] // a report for people, with ratios
@@ -14,6 +14,7 @@ mod receiver;
 mod report;
 mod server;
 mod store;
+mod timing;
 mod trading;
 
 use std::process::ExitCode;
@@ -44,14 +45,21 @@ fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
 /// How long a server is left alone before its memory is read.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// The argument with which cluster mode alone is measured.
+/// The argument with which cluster mode alone is measured, and that for what times tell of secrets.
 const CLUSTER: &str = "cluster";
+const TIMING: &str = "timing";
 
 async fn measure() -> Result<()> {
     let mut report = Report::default();
     if std::env::args().any(|argument| argument == CLUSTER) {
         report.cluster = cluster::measure().await?;
         println!("\n{}", report.cluster_to_markdown()?);
+        return Ok(());
+    }
+
+    timing::measure(&mut report).await?;
+    if std::env::args().any(|argument| argument == TIMING) {
+        println!("\n{}", report.timing_to_markdown()?);
         return Ok(());
     }
 

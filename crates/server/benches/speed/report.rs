@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 
 use crate::load::{CONNECTIONS, Run};
 use crate::receiver::WEBHOOKS;
-use crate::{brokers, cluster, machine, trading};
+use crate::{brokers, cluster, machine, timing, trading};
 
 const COMMAND: &str = "make bench";
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/performance.md");
@@ -37,6 +37,8 @@ pub struct Report {
     pub loaded_kib: u64,
     /// The most resident memory, after the receiver's rounds.
     pub peak_kib: u64,
+    /// What times tell of secrets.
+    pub timing: Vec<timing::Compared>,
     /// Cluster mode, where PostgreSQL and Redis were there.
     pub cluster: Option<cluster::Figures>,
 }
@@ -93,7 +95,13 @@ impl Report {
         lines.extend(self.trading_lines()?);
         lines.extend(self.broker_lines()?);
         lines.extend(self.memory_lines());
+        lines.extend(self.timing.iter().map(timing::Compared::line));
         self.table(lines)
+    }
+
+    /// The same for what times tell of secrets alone.
+    pub fn timing_to_markdown(&self) -> Result<String> {
+        self.table(self.timing.iter().map(timing::Compared::line).collect())
     }
 
     /// The same for cluster mode alone.

@@ -32,8 +32,17 @@ pub fn load(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     flags: &Flags,
 ) -> Result<Config, Vec<String>> {
+    load_layers(file.map(read_file).transpose(), environment, flags)
+}
+
+/// The same, with the file's layer or what is wrong with it.
+pub(super) fn load_layers(
+    file: Result<Option<Layer>, String>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    flags: &Flags,
+) -> Result<Config, Vec<String>> {
     let mut problems = Vec::new();
-    let file = file.map(read_file).transpose().unwrap_or_else(|problem| {
+    let file = file.unwrap_or_else(|problem| {
         problems.push(problem);
         None
     });
@@ -54,7 +63,7 @@ pub fn load(
 }
 
 /// Settings of one source.
-struct Layer {
+pub(super) struct Layer {
     source: String,
     /// How the source spells a key.
     spell: fn(&str) -> String,
@@ -95,11 +104,25 @@ impl Layer {
 fn read_file(path: &Path) -> Result<Layer, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("the file {} cannot be read: {error}", path.display()))?;
-    let settings = Toml::string(&text).data().map_err(|error| {
-        format!("the file {} is not TOML: {}", path.display(), error.to_string().trim_end())
+    layer_of(path, &text)
+}
+
+/// The settings of a file with this text.
+pub(super) fn layer_of(path: &Path, text: &str) -> Result<Layer, String> {
+    let settings = Toml::string(text).data().map_err(|error| {
+        format!("the file {} is not TOML: {}", path.display(), without_source(&error.to_string()))
     })?;
     let settings = settings.into_values().next().unwrap_or_default();
     Ok(Layer { source: format!("the file {}", path.display()), spell: str::to_owned, settings })
+}
+
+/// What is wrong and where, without the line itself: a secret may be on it.
+fn without_source(problem: &str) -> String {
+    let is_source = |line: &&str| {
+        let before = line.split('|').next().filter(|before| before.len() < line.len());
+        before.is_some_and(|before| before.trim().bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    problem.lines().filter(|line| !is_source(line)).collect::<Vec<_>>().join(": ")
 }
 
 /// Variables are `ATOMIK_SECTION__KEY`. Empty ones count as not set, as compose files leave them.
@@ -263,6 +286,9 @@ mod tests {
         assert!(number.contains("64 hex digits") && !number.contains("123456789"), "{number}");
         let url = problem(None, &[("ATOMIK_STORE__POSTGRES_URL", "mysql://user:hunter2@db")]);
         assert!(url.contains("postgres://user:password@host") && !url.contains("hunter2"), "{url}");
+        let unescaped = [("ATOMIK_STORE__POSTGRES_URL", "postgres://user:p@ss/hunter2@db/books")];
+        let url = problem(None, &unescaped);
+        assert!(url.contains("%40") && !url.contains("hunter2"), "{url}");
         let url = problem(None, &[("ATOMIK_STORE__REDIS_URL", "http://user:hunter2@cache")]);
         assert!(url.contains("redis://:password@host:port") && !url.contains("hunter2"), "{url}");
         let urls = [
@@ -273,6 +299,19 @@ mod tests {
         let shown = format!("{config:?} {:?}", config.summary());
         assert!(shown.contains("books at db.example:5433") && !shown.contains("hunter2"), "{shown}");
         assert!(shown.contains("cache.example:6380/2"), "{shown}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_not_quoted() {
+        for line in [
+            "postgres_url = \"postgres://u:hunter2@h",
+            "redis_url = hunter2",
+            "[hunter2 = 7",
+            "a = \"hunter2\" 7",
+        ] {
+            let text = problem(Some(&format!("[store]\n{line}\n")), &[]);
+            assert!(text.contains("line 2") && !text.contains("hunter2"), "{text}");
+        }
     }
 
     #[test]

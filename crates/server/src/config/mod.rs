@@ -2,6 +2,8 @@
 //!
 //! `default.toml` is at once the documentation and the lowest layer, so that the two cannot disagree.
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod keys;
 mod layers;
 mod read;

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // every test binary uses its own part of this
 
 pub mod backend;
+pub mod manager;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -59,6 +59,13 @@ impl Connector {
             return Err(format!("what stands behind the ? is none of {}", PARAMETERS.join(", ")));
         }
         let options = PgConnectOptions::from_str(text).map_err(|_| "it is not a URL".to_owned())?;
+        if options.get_database().is_some_and(|database| database.contains('@')) {
+            // What is taken for the database's name then is a part of the password, and names are shown.
+            return Err(
+                "there is an @ behind the host: in a password @ is written %40, / %2F, : %3A, # %23, ? %3F"
+                    .to_owned(),
+            );
+        }
         let milliseconds = |time: Duration| time.as_millis().to_string();
         let options = options
             .application_name(&Self::name_of(store))

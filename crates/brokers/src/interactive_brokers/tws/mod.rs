@@ -27,6 +27,8 @@ mod connector;
 mod contracts;
 mod exact;
 mod executions;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod look_up;
 mod orders;
 mod session;

@@ -25,6 +25,7 @@ use super::orders::{Standing, Word};
 use super::placing::{CancelVerdict, MAX_QUESTIONS, Question, Verdict, read, read_cancel, rule_of, ticket};
 use super::portfolio::Portfolio;
 use super::replies::{SnapshotRow, read_number};
+use crate::wire::decimal::sum;
 
 /// How long an order waits for the one before it, which the broker wants settled first.
 const PLACING_TIMEOUT: Duration = Duration::from_secs(3);
@@ -247,7 +248,7 @@ impl Broker for WebBroker {
     async fn net_position(&self, symbol: &Symbol) -> Result<SignedQty, BrokerError> {
         let contract = self.contracts.find(symbol).await?;
         let rows = self.portfolio.holdings().await?;
-        Ok(SignedQty(rows.iter().filter(|row| row.conid == contract.conid).map(|row| row.position).sum()))
+        Ok(SignedQty(sum(rows.iter().filter(|row| row.conid == contract.conid).map(|row| row.position))))
     }
 
     async fn balance(&self) -> Result<Balance, BrokerError> {

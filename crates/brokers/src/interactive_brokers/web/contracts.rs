@@ -31,7 +31,7 @@ pub(super) struct Contract {
 }
 
 impl Contract {
-    fn read(info: ContractInfo) -> Result<Self, BrokerError> {
+    pub(super) fn read(info: ContractInfo) -> Result<Self, BrokerError> {
         let unusable =
             |what: &str| BrokerError::Unavailable(format!("the broker's contract {} {what}", info.con_id));
         let class = match info.instrument_type.as_deref() {
@@ -64,7 +64,7 @@ impl Contract {
         step.or(rules.increment).filter(|step| *step > Decimal::ZERO)
     }
 
-    fn instrument(&self, symbol: &Symbol) -> Result<Instrument, BrokerError> {
+    pub(super) fn instrument(&self, symbol: &Symbol) -> Result<Instrument, BrokerError> {
         let tick = self.info.rules.increment.filter(|step| *step > Decimal::ZERO);
         let tick = tick.or_else(|| self.info.rules.increment_rules.iter().map(|rule| rule.increment).min());
         let tick = tick

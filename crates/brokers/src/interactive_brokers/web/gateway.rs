@@ -106,15 +106,9 @@ impl Gateway {
     }
 
     /// The broker's own servers at `base`, with every request signed by `session`.
-    pub fn by_oauth(
-        base: Endpoint,
-        stream: Url,
-        session: OAuthSession,
-        policy: WirePolicy,
-        pace: &Pace,
-    ) -> Result<Self, BrokerError> {
+    pub fn by_oauth(base: Endpoint, stream: Url, session: OAuthSession, wire: Wire, pace: &Pace) -> Self {
         let door = Door::OAuth { session: Box::new(session), stream };
-        Ok(Self::behind(door, base, Wire::new(policy)?, pace))
+        Self::behind(door, base, wire, pace)
     }
 
     fn behind(door: Door, base: Endpoint, wire: Wire, pace: &Pace) -> Self {

@@ -20,6 +20,8 @@ mod broker;
 mod connector;
 mod contracts;
 pub mod futures;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod gateway;
 mod look_up;
 pub mod oauth;

@@ -9,6 +9,7 @@ use atomik_domain::{
 use rust_decimal::Decimal;
 
 use super::replies::{OrderRow, OrderState, Trade};
+use crate::wire::decimal::sum;
 
 /// How many orders are remembered.
 const MAX_ORDERS: usize = 4_096;
@@ -61,7 +62,8 @@ impl Standing {
     #[must_use]
     pub fn of_row(row: &OrderRow) -> Option<Self> {
         let reason = row.reason.clone().filter(|reason| !reason.is_empty());
-        let total = row.total_size.or_else(|| Some(row.filled_quantity? + row.remaining_quantity?));
+        let total =
+            row.total_size.or_else(|| Some(row.filled_quantity?.saturating_add(row.remaining_quantity?)));
         let word = Word::read(row.status.as_deref()?, reason.is_some());
         Some(Self { word, filled: row.filled_quantity, total, reason })
     }
@@ -106,7 +108,7 @@ impl Known {
     /// How much has filled, as far as its executions are known.
     #[must_use]
     pub fn filled(&self) -> Decimal {
-        self.executions.values().map(|noted| noted.execution.last_qty.0).sum()
+        sum(self.executions.values().map(|noted| noted.execution.last_qty.0))
     }
 
     /// Whether the commission of each execution is known.

@@ -29,7 +29,7 @@ pub(super) struct Stream {
 }
 
 /// What a message comes to.
-enum Heard {
+pub(super) enum Heard {
     Trades(Vec<Trade>),
     Orders(Vec<OrderRow>),
     WaitsForSession,
@@ -166,7 +166,7 @@ fn note_rows(ledger: &Ledger, rows: &[OrderRow]) {
 }
 
 /// Reads a message; an error is the end of the stream.
-fn read(frame: &Frame) -> Result<Heard, String> {
+pub(super) fn read(frame: &Frame) -> Result<Heard, String> {
     let unreadable = |error: serde_json::Error| format!("the stream cannot be read: {error}");
     let bytes = frame.as_bytes();
     // A sign of life may come back as it was sent.

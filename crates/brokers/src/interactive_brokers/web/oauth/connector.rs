@@ -17,7 +17,7 @@ use crate::interactive_brokers::web::connector::{
 };
 use crate::interactive_brokers::web::gateway::{Gateway, Pace};
 use crate::settings::refused;
-use crate::wire::{UrlRules, WirePolicy};
+use crate::wire::{Discretion, UrlRules, Wire, WirePolicy};
 
 /// Interactive Brokers by the Web API, with OAuth 1.0a in the place of a gateway.
 pub struct OAuthConnector {
@@ -74,10 +74,12 @@ impl BrokerConnector for OAuthConnector {
             ));
         }
         let keys = Keys::read(&credentials).map_err(|errors| wrong_credentials(&errors))?;
+        let discretion = Discretion::about(credentials.iter().map(|(_, secret)| secret));
         drop(credentials);
         let url = settings.base.join(super::session::PATH)?;
         let session = OAuthSession::new(keys, Arc::clone(&self.clock), url, self.pace);
-        let gateway = Gateway::by_oauth(settings.base, settings.stream, session, self.policy, &self.pace)?;
+        let wire = Wire::new(self.policy)?.with_discretion(discretion);
+        let gateway = Gateway::by_oauth(settings.base, settings.stream, session, wire, &self.pace);
         let parts = Parts { gateway, trading: settings.trading, environment: account.environment };
         open(parts, Arc::clone(&self.clock), &self.pace, reports).await
     }

@@ -26,3 +26,9 @@ pub mod signing;
 pub use connector::OAuthConnector;
 pub use keys::credential_fields;
 pub(super) use session::OAuthSession;
+
+/// What the broker answers to the request for a live session token, read.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn read_refusal(answer: &crate::wire::Answer) -> atomik_ports::broker::BrokerError {
+    refusal::read(answer)
+}
