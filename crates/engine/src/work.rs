@@ -118,13 +118,22 @@ impl Work {
 
     /// Whether orders may leave now, as far as leases go.
     pub(crate) fn may_send(&self) -> bool {
-        let now = || Moment { tick: self.ticks.now(), wall: self.clock.now() };
-        self.cluster.as_ref().is_none_or(|membership| membership.is_good(now()))
+        self.cluster.as_ref().is_none_or(|membership| membership.tenure().is_good(self.moment()))
     }
 
     /// How often this node's leases were not good for a while.
     pub(crate) fn lapses(&self) -> u64 {
-        self.cluster.as_ref().map_or(0, |membership| membership.lapses())
+        self.cluster.as_ref().map_or(0, |membership| membership.tenure().lapses())
+    }
+
+    /// Whether orders may leave now that were begun when the leases had lapsed so often.
+    pub(crate) fn may_go_on(&self, lapses: u64) -> bool {
+        let cluster = self.cluster.as_ref();
+        cluster.is_none_or(|membership| membership.tenure().is_unbroken(self.moment(), lapses))
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { tick: self.ticks.now(), wall: self.clock.now() }
     }
 
     /// Whether more can be given to the lanes of an account.
