@@ -225,9 +225,9 @@ impl Engine {
 
     /// Takes in what was changed in the directory by whomever.
     pub(crate) async fn follow(&self) -> Result<(), StoreError> {
-        let tick = self.work.ticks.now();
+        let moment = self.work.moment();
         self.work.registry.catch_up().await?;
-        self.work.noted_directory(tick);
+        self.work.noted_directory(moment);
         self.work.registry.hand_on_accounts(|id, account| {
             self.accounts.set(&self.work, &self.lanes, id, account);
         });

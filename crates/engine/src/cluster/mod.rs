@@ -25,7 +25,7 @@ pub(crate) use beats::Beats;
 use courier::Courier;
 pub(crate) use courier::{bring, tell_others};
 use shown::Shown;
-pub use tenure::{Moment, Tenure};
+pub use tenure::{Informed, Moment, Tenure};
 pub(crate) use wire::{Message, listen, tell_events};
 
 /// What makes an engine a node of a cluster.

@@ -1,4 +1,4 @@
-//! Until when a node counts on its leases, by its own clocks.
+//! Until when a node counts on its leases, and on what it knows of the directory, by its own clocks.
 
 use atomik_domain::UnixMicros;
 use atomik_ports::cluster::LEASE_GOOD;
@@ -10,6 +10,46 @@ pub struct Moment {
     pub tick: i64,
     /// By the wall clock.
     pub wall: UnixMicros,
+}
+
+impl Moment {
+    /// How long ago an earlier moment was, in microseconds, by whichever clock says longer: the monotonic one stands still
+    /// while the machine sleeps, and the wall clock may be set back.
+    #[must_use]
+    pub fn us_since(self, earlier: Self) -> i64 {
+        self.tick.saturating_sub(earlier.tick).max(self.wall.micros_since(earlier.wall))
+    }
+}
+
+/// In a cluster, the longest that a change made on another node may go unnoticed, in microseconds: after it, nothing is
+/// decided by what is known here.
+const STALE_US: i64 = UnixMicros::SECOND;
+
+/// When the directory was last known to be as it is known here.
+#[derive(Clone, Copy, Debug)]
+pub struct Informed {
+    as_of: Moment,
+}
+
+impl Informed {
+    /// All that the directory had at a moment is known.
+    #[must_use]
+    pub fn of(moment: Moment) -> Self {
+        Self { as_of: moment }
+    }
+
+    /// All that the directory had at a moment is known: whichever of these was last.
+    pub fn noted(&mut self, moment: Moment) {
+        if moment.tick > self.as_of.tick {
+            self.as_of = moment;
+        }
+    }
+
+    /// Whether all is known that other nodes have changed, but for what they are changing now.
+    #[must_use]
+    pub fn is_fresh(&self, now: Moment) -> bool {
+        now.us_since(self.as_of) <= STALE_US
+    }
 }
 
 /// What a node knows of how long its leases are its own.

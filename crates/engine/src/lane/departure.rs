@@ -17,13 +17,13 @@ pub struct Departure<'a> {
     pub is_active: bool,
     /// The strongest halt that covers the order, and its reason.
     pub halt: Option<&'a (HaltMode, String)>,
-    /// How long ago the gate let it pass, by the monotonic clock.
+    /// How long ago the gate let it pass, by whichever clock says longer.
     pub approved_us_ago: i64,
     /// Whether the account is connected.
     pub is_connected: bool,
     /// Whether this node's leases are good.
     pub is_leased: bool,
-    /// Whether this node knows what other nodes have changed.
+    /// Whether this node knows what other nodes have changed, and knew when the gate let the order pass.
     pub is_informed: bool,
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::departure::{Departure, stays};
 use super::{Context, Effect, Event, Lane, NetPurpose, Question, View};
 use crate::accounts::{Connection, Link};
+use crate::cluster::Moment;
 use crate::events::EventBody;
 use crate::lanes::{LaneView, Lanes};
 use crate::work::Work;
@@ -24,6 +25,13 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_RECORD_PAUSE: Duration = Duration::from_secs(2);
 /// When a lane that could not be let go tries again.
 const CLOSE_PAUSE_US: i64 = UnixMicros::SECOND;
+
+/// When something was decided, and whether all was known by then that other nodes had changed.
+#[derive(Clone, Copy, Debug)]
+struct Decided {
+    at: Moment,
+    is_informed: bool,
+}
 
 /// One lane's worker.
 pub struct LaneRunner {
@@ -126,8 +134,11 @@ impl LaneRunner {
             view: work.registry.as_ref(),
             installation: work.installation,
         };
+        let decided = Decided {
+            at: Moment { tick: context.tick, wall: context.now },
+            is_informed: work.is_informed(),
+        };
         let effects = self.lane.handle(&context, event);
-        let decided_at = context.tick;
         work.count_approved(self.lane.take_approvals());
         self.show();
         let mut repeated = Vec::new();
@@ -141,7 +152,7 @@ impl LaneRunner {
                 Effect::Submit(approved) if repeated.contains(&approved.request().client_order_id) => {
                     self.feed(Event::IntentRepeated(approved.request().client_order_id));
                 }
-                Effect::Submit(approved) => self.submit(approved, decided_at).await,
+                Effect::Submit(approved) => self.submit(approved, decided).await,
                 Effect::LookUp(id, question) => self.look_up(id, question),
                 Effect::Cancel(id) => self.cancel(id),
                 Effect::AskNet(purpose) => self.ask_net(purpose),
@@ -183,12 +194,12 @@ impl LaneRunner {
         }
     }
 
-    async fn submit(&self, approved: Approved, decided_at: i64) {
+    async fn submit(&self, approved: Approved, decided: Decided) {
         let lapses = self.work.lapses();
         let id = approved.request().client_order_id;
         let sent_at = self.work.clock.now();
         let broker = self.link.broker();
-        if let Err(outcome) = self.last_look(&approved, decided_at, broker.is_some()) {
+        if let Err(outcome) = self.last_look(&approved, decided, broker.is_some()) {
             self.feed(Event::Submitted(id, sent_at, outcome));
             return;
         }
@@ -215,7 +226,7 @@ impl LaneRunner {
     fn last_look(
         &self,
         approved: &Approved,
-        decided_at: i64,
+        decided: Decided,
         is_connected: bool,
     ) -> Result<(), SubmitOutcome> {
         let (work, strategy_id) = (&self.work, approved.strategy_id());
@@ -223,10 +234,10 @@ impl LaneRunner {
         let departure = Departure {
             is_active: work.registry.strategy(strategy_id).is_some_and(|strategy| strategy.active),
             halt: halt.as_ref(),
-            approved_us_ago: work.ticks.now().saturating_sub(decided_at),
+            approved_us_ago: work.moment().us_since(decided.at),
             is_connected,
             is_leased: work.may_send(),
-            is_informed: work.is_informed(),
+            is_informed: decided.is_informed && work.is_informed(),
         };
         departure.check(approved)
     }

@@ -21,7 +21,7 @@ const MINUTE_US: i64 = 60 * UnixMicros::SECOND;
 impl Sim {
     /// What was in force at this moment, and for nodes among others a moment before.
     fn lately(&self) -> i64 {
-        if self.is_clustered() { self.at - INFORMED_US } else { self.at }
+        if self.is_clustered() { self.at - INFORMED_US - 1 } else { self.at }
     }
 
     /// A lane is told something: what the books are compared with is noted.
@@ -40,9 +40,11 @@ impl Sim {
                 let asked = books.asked.take();
                 if let (Ok(net), Some(asked)) = (answer, asked) {
                     books.compared = true;
-                    if asked == written && is_quiet {
-                        books.differ = *net != ours;
-                        self.counts.differed += u64::from(books.differ);
+                    if *net == ours {
+                        books.differ = false;
+                    } else if asked == written && is_quiet {
+                        books.differ = true;
+                        self.counts.differed += 1;
                     }
                 }
             }
@@ -79,12 +81,6 @@ impl Sim {
         let (serial, strategy) = (worker.serial, order.strategy_id);
         assert!(worker.books.compared, "an entry before the books were compared: {order:?}");
         assert!(!worker.books.differ, "an entry while the books differ: {order:?}");
-        let id = order.request.client_order_id;
-        let planned = self.oracle.intents.get(&id).map_or(self.at, |(_, at)| *at);
-        let allowed = self.oracle.limits[&strategy].since(planned - 2 * INFORMED_US).max();
-        let allowed = *allowed.expect("a limit");
-        let may_hold = self.may_hold(strategy, order);
-        assert!(may_hold.abs() <= allowed, "{may_hold} may be held where {allowed} is allowed: {order:?}");
         self.check_age(order, APART_US);
         if !self.oracle.clocks_were_set {
             self.check_rate(serial, strategy);
@@ -174,6 +170,11 @@ impl Sim {
         let is_exit = order.is_exit();
         if !is_exit {
             self.check_age(order, APART_US + APPROVAL_LIFE_US);
+            let decided = self.lately() - APPROVAL_LIFE_US;
+            let allowed = self.oracle.limits[&order.strategy_id].since(decided).max();
+            let allowed = *allowed.expect("a limit");
+            let may_hold = self.may_hold(order.strategy_id, order);
+            assert!(may_hold.abs() <= allowed, "{may_hold} may be held where {allowed} is allowed: {order:?}");
         }
         self.check_lease(n, sending);
         let forbids = |mode: &Option<HaltMode>| match mode {
@@ -215,9 +216,27 @@ impl Sim {
         assert!(!has_left || refuses, "sent again to a venue that takes duplicates: {id}");
     }
 
+    /// Counts what venues have filled since the last time, in its order.
+    pub fn count_trades(&mut self) {
+        for (key, venue) in &self.venues {
+            let counted = self.oracle.counted.entry(key.clone()).or_default();
+            for (id, qty) in &venue.trades[*counted..] {
+                let order = &self.book.orders[id];
+                let adopted = self.book.adopted(order.strategy_id);
+                let filled = self.oracle.filled.entry(order.strategy_id).or_default();
+                let before = *filled + adopted;
+                *filled = *filled + order.request.side.signed(*qty);
+                let after = *filled + adopted;
+                assert!(!order.is_exit() || shrinks(before, after), "{before} -> {after}: {order:?}");
+                self.counts.fills += 1;
+            }
+            *counted = venue.trades.len();
+        }
+    }
+
     /// What holds at every moment.
     pub fn check(&mut self) {
-        for (key, venue) in &self.venues {
+        for venue in self.venues.values() {
             for (id, order) in &venue.orders {
                 let recorded = self.book.orders.get(id);
                 let recorded = recorded.expect("the venue has an order without an intent");
@@ -231,23 +250,12 @@ impl Sim {
                     recorded.status == OrderStatus::Expired && recorded.acknowledged_at.is_none();
                 assert!(!is_denied && !never_was, "the books say that it never was there: {recorded:?}");
             }
-            let counted = self.oracle.counted.entry(key.clone()).or_default();
-            for (id, qty) in &venue.trades[*counted..] {
-                let order = &self.book.orders[id];
-                let adopted = self.book.adopted(order.strategy_id);
-                let filled = self.oracle.filled.entry(order.strategy_id).or_default();
-                let before = *filled + adopted;
-                *filled = *filled + order.request.side.signed(*qty);
-                let after = *filled + adopted;
-                assert!(!order.is_exit() || shrinks(before, after), "{before} -> {after}: {order:?}");
-                self.counts.fills += 1;
-            }
-            *counted = venue.trades.len();
             for (_, request) in &venue.in_flight {
                 let recorded = &self.book.orders[&request.client_order_id];
                 assert!(!recorded.status.is_final(), "ended in the books and on its way: {recorded:?}");
             }
         }
+        self.count_trades();
         for (strategy, record) in &self.book.positions {
             let net = self.book.filled_net(*strategy);
             assert_eq!(record.position.net_qty, net, "a position is not the sum of its fills");

@@ -26,7 +26,7 @@ impl Sim {
         let (at, node) = (self.at, &mut self.nodes[n]);
         if node.acts() && !node.is_cut_off {
             node.view = self.directory.clone();
-            node.informed_at = node.tick(at);
+            node.informed.noted(node.moment(at));
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use atomik_domain::{Approved, BrokerAccountId, ClientOrderId, SignalId, StrategyId, UnixMicros};
 use atomik_engine::lane::{Effect, Event, Lane, LaneKey};
-use atomik_engine::{Moment, Tenure};
+use atomik_engine::{Informed, Moment, Tenure};
 use atomik_ports::cluster::Lease;
 
 use crate::leases::Answer;
@@ -23,7 +23,8 @@ pub struct Worker {
     pub inbox: VecDeque<Event>,
     /// The intents of the last record that existed already.
     pub repeated: Vec<ClientOrderId>,
-    pub decided_at: i64,
+    /// When it last decided something, and whether its node knew by then what others had changed.
+    pub decided: (Moment, bool),
     /// The monotonic time at which it wants to be woken.
     pub wakes_at: Option<i64>,
     pub books: BooksSeen,
@@ -91,7 +92,7 @@ pub struct Node {
     pub sends: Vec<Sending>,
     /// The directory as it is known here, and since when it is.
     pub view: FakeView,
-    pub informed_at: i64,
+    pub informed: Informed,
     /// The signals that lanes were given.
     pub handed: BTreeSet<(SignalId, StrategyId)>,
     pub beat: Option<Beating>,
@@ -116,7 +117,7 @@ impl Node {
             workers: BTreeMap::new(),
             sends: Vec::new(),
             view,
-            informed_at: 0,
+            informed: Informed::of(Moment { tick: 0, wall: START.plus(at + wall_ahead) }),
             handed: BTreeSet::new(),
             beat: None,
             beat_at: at,

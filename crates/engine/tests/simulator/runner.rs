@@ -5,6 +5,7 @@ use atomik_domain::{Approved, BrokerAccountId, ClientOrderId, Gate, SignedQty};
 use atomik_engine::lane::{
     Context, Departure, Effect, Event, Lane, LaneKey, LaneSeed, NetPurpose, View,
 };
+use atomik_engine::Moment;
 use atomik_ports::broker::{BrokerError, CancelOutcome, LookUp, SubmitOutcome};
 use atomik_ports::journal::Changes;
 
@@ -16,8 +17,6 @@ use crate::support::world::{INSTALLATION, START};
 
 /// How long a venue may take to answer anything.
 const ANSWER_TIMEOUT_US: i64 = 30_000_000;
-/// How long a node may hear nothing of the directory and still send.
-const INFORMED_US: i64 = 1_000_000;
 
 /// Something that is to be done.
 #[derive(Clone, Debug)]
@@ -86,7 +85,7 @@ impl Sim {
             news: Default::default(),
             inbox: Default::default(),
             repeated: Vec::new(),
-            decided_at: 0,
+            decided: (self.nodes[n].moment(self.at), false),
             wakes_at: None,
             books: BooksSeen::default(),
         };
@@ -113,6 +112,11 @@ impl Sim {
     /// Whether orders may leave, as far as leases go.
     fn may_send(&self, n: usize) -> bool {
         !self.is_clustered() || self.nodes[n].tenure.is_good(self.nodes[n].moment(self.at))
+    }
+
+    /// Whether a node knows what others have changed.
+    fn is_informed(&self, n: usize) -> bool {
+        !self.is_clustered() || self.nodes[n].informed.is_fresh(self.nodes[n].moment(self.at))
     }
 
     /// Connects an account, or lets its connection end.
@@ -178,14 +182,14 @@ impl Sim {
     pub fn decide(&mut self, n: usize, key: &LaneKey, event: Event) {
         self.say((n, key.broker_account_id, &key.symbol, &event));
         self.note_heard(n, key, &event);
-        let at = self.at;
+        let decided = (self.nodes[n].moment(self.at), self.is_informed(n));
+        let Moment { tick, wall: now } = decided.0;
         let node = &mut self.nodes[n];
-        let (now, tick) = (node.wall(at), node.tick(at));
         let Some(worker) = node.workers.get_mut(key) else { return };
         assert!(worker.effects.is_empty(), "the runner performs everything before it goes on");
         let context = Context { now, tick, view: &node.view, installation: INSTALLATION };
         let effects = worker.lane.handle(&context, event);
-        worker.decided_at = tick;
+        worker.decided = decided;
         worker.wakes_at = worker.lane.next_tick(tick);
         let later = effects.iter().skip(1);
         assert!(later.clone().all(|effect| !matches!(effect, Effect::Record(_))), "record first, then act");
@@ -239,8 +243,7 @@ impl Sim {
         let (account, at) = (key.broker_account_id, self.at);
         let id = approved.request().client_order_id;
         let (is_leased, is_connected) = (self.may_send(n), self.is_up(n, account));
-        let is_informed =
-            !self.is_clustered() || self.nodes[n].tick(at) - self.nodes[n].informed_at <= INFORMED_US;
+        let is_informed = self.is_informed(n);
         let node = &mut self.nodes[n];
         let Some(worker) = node.workers.get(key) else { return };
         let serial = worker.serial;
@@ -252,10 +255,10 @@ impl Sim {
         let departure = Departure {
             is_active: node.view.strategy(strategy).is_some_and(|strategy| strategy.active),
             halt: halt.as_ref(),
-            approved_us_ago: node.tick(at) - worker.decided_at,
+            approved_us_ago: node.moment(at).us_since(worker.decided.0),
             is_connected,
             is_leased,
-            is_informed,
+            is_informed: is_informed && worker.decided.1,
         };
         let sent_at = node.wall(at);
         if let Err(outcome) = departure.check(&approved) {
