@@ -13,7 +13,7 @@ use crate::setup::Setup;
 use crate::sim::{Counts, Sim};
 
 /// How many steps a whole history has.
-pub const STEPS: u32 = 240;
+pub const STEPS: u32 = 300;
 
 /// A history.
 #[derive(Clone, Debug, PartialEq, Eq)]

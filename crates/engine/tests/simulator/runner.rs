@@ -279,7 +279,14 @@ impl Sim {
         let place = node.sends.len() - 1;
         self.check_begins(n, place);
         if !health.percent(25) {
-            self.leave(n, place, health);
+            return self.leave(n, place, health);
+        }
+        // Now is the worst moment to stand still.
+        if let Health::Random(random) = health
+            && random.percent(25)
+            && self.is_clustered()
+        {
+            self.put_to_sleep(n, random);
         }
     }
 
@@ -390,15 +397,15 @@ fn down() -> BrokerError {
 }
 
 fn fate(random: &mut Random, window_us: i64) -> Fate {
-    match random.below(20) {
+    match random.below(24) {
         0..6 => Fate::Fill,
         6..10 => Fate::Work,
         10..12 => Fate::Part(1),
         12 => Fate::Reject,
         13..15 => Fate::NotSent,
-        15 => Fate::Lost,
-        16 => Fate::Unheard,
-        17 => Fate::UnheardFill,
+        15..19 => Fate::Lost,
+        19 => Fate::Unheard,
+        20 => Fate::UnheardFill,
         _ if window_us > 0 => Fate::Late(random.units(window_us - 1)),
         _ => Fate::Fill,
     }

@@ -56,7 +56,7 @@ impl Setup {
             max_orders_per_minute: random.pick(&[600, 600, 600, 3]),
             max_queue: random.pick(&[8, 8, 2]),
             sets_clocks: random.percent(35),
-            trades_by_hand: random.percent(25),
+            trades_by_hand: random.percent(15),
         }
     }
 }

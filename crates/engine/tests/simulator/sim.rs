@@ -152,10 +152,10 @@ impl Sim {
             return;
         }
         match random.below(100) {
-            0..24 => self.signal(random),
-            24..46 => self.trade(random),
-            46..66 => self.wait(random),
-            66..76 => self.flip_link(random),
+            0..20 => self.signal(random),
+            20..42 => self.trade(random),
+            42..68 => self.wait(random),
+            68..76 => self.flip_link(random),
             76..79 => self.halt(random),
             79..83 => self.tell_all(|| Event::CompareBooks),
             83 => self.flatten(random),
@@ -163,8 +163,8 @@ impl Sim {
             85 => self.trade_by_hand(random),
             86 => self.let_go_idle(random),
             87 => self.adopt(random),
-            88..90 => self.crash_one(random),
-            90..92 => self.restart_one(random),
+            88 => self.crash_one(random),
+            89..91 => self.restart_one(random),
             _ => self.trouble_cluster(random),
         }
     }
@@ -185,7 +185,7 @@ impl Sim {
     }
 
     /// A process stands still, alone or with its whole machine.
-    fn put_to_sleep(&mut self, n: usize, random: &mut Random) {
+    pub fn put_to_sleep(&mut self, n: usize, random: &mut Random) {
         let until = self.at + random.units(12_000_000);
         // A machine that sleeps stops its monotonic clock; that its wall clock is set back in the same moments, nothing
         // can help against.
