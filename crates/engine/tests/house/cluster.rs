@@ -44,7 +44,7 @@ impl SoloCluster {
         Arc::clone(self.store.lock().unwrap().as_ref().unwrap())
     }
 
-    async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+    async fn pending(&self) -> Result<Vec<Waiting>, StoreError> {
         let strategies = self.store().snapshot().await?.strategies;
         let work = self.store().unfinished_work().await?;
         let pending = work.outcomes.into_iter().filter(|(_, one)| one.status == OutcomeStatus::Pending);
@@ -95,13 +95,27 @@ impl Cluster for SoloCluster {
     }
 
     async fn waiting_for(&self, _: &[StrategyId], after: SignalId) -> Result<Vec<Waiting>, StoreError> {
-        let waiting = self.waiting().await?;
+        let waiting = self.pending().await?;
         Ok(waiting.into_iter().filter(|waiting| waiting.signal.id > after).collect())
     }
 
-    async fn waiting_on(&self, _: &[BrokerAccountId]) -> Result<Vec<Waiting>, StoreError> {
-        self.waiting().await
+    async fn waiting_on(
+        &self,
+        _: &[BrokerAccountId],
+        after: (SignalId, StrategyId),
+    ) -> Result<Vec<(SignalId, StrategyId)>, StoreError> {
+        let named = self.pending().await?.into_iter().map(name);
+        Ok(named.filter(|name| *name > after).collect())
     }
+
+    async fn waiting(&self, which: &[(SignalId, StrategyId)]) -> Result<Vec<Waiting>, StoreError> {
+        let waiting = self.pending().await?;
+        Ok(waiting.into_iter().filter(|one| which.contains(&(one.signal.id, one.outcome.strategy_id))).collect())
+    }
+}
+
+fn name(waiting: Waiting) -> (SignalId, StrategyId) {
+    (waiting.signal.id, waiting.outcome.strategy_id)
 }
 
 #[async_trait]

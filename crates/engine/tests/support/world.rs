@@ -174,12 +174,17 @@ impl World {
 
     /// A person has a strategy adopt what the venue holds, which was opened at 90.
     pub fn adopt(&mut self, strategy: StrategyId) -> SignalId {
-        let price = Some(Price(Decimal::from(90)));
-        let signal = alert(self.now, &[strategy], "SELL", "");
-        let job = self.store_signal(NewSignal { source: SignalSource::Adopt, price, ..signal });
+        let job = self.store_adoption(strategy);
         let id = job.signal.id;
         self.tell(Event::Signal(job));
         id
+    }
+
+    /// Stores the same without handing it to the lane.
+    pub fn store_adoption(&mut self, strategy: StrategyId) -> Job {
+        let price = Some(Price(Decimal::from(90)));
+        let signal = alert(self.now, &[strategy], "SELL", "");
+        self.store_signal(NewSignal { source: SignalSource::Adopt, price, ..signal })
     }
 
     /// A signal for a strategy arrives and is worked on as far as it goes.

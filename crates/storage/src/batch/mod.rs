@@ -101,6 +101,7 @@ impl Judged {
     }
 
     /// The same with the ids that were drawn, where -1 stood for the first of them.
+    #[must_use]
     pub fn with_ids(mut self, drawn: &[i64]) -> Self {
         for receipt in &mut self.receipts {
             if let Receipt::Stored { signal_id } | Receipt::Replayed { signal_id, .. } = receipt
