@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use atomik_domain::{
-    BrokerAccountId, ClientOrderId, Code, ExecId, Intention, Outcome, OutcomeStatus, SignalId, StrategyId, UnixMicros, UserId,
+    BrokerAccountId, ClientOrderId, Code, ExecId, Intention, Outcome, OutcomeStatus, SignalId, StrategyId,
+    UnixMicros, UserId,
 };
 use atomik_ports::PageRequest;
 use atomik_ports::history::{Signal, TradeFilter};

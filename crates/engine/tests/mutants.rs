@@ -27,6 +27,9 @@ fn every_mutant_applies_and_says_what_it_is() {
         let checked = Command::new("git").args(["apply", "--check"]).arg(&patch).current_dir(root).output();
         let checked = checked.unwrap();
         let says = String::from_utf8_lossy(&checked.stderr);
-        assert!(checked.status.success(), "{name} applies no more; make it anew from the code as it is:\n{says}");
+        assert!(
+            checked.status.success(),
+            "{name} applies no more; make it anew from the code as it is:\n{says}"
+        );
     }
 }

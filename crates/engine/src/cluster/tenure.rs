@@ -81,8 +81,7 @@ impl Tenure {
         if began.tick >= self.good_until.tick || began.wall >= self.good_until.wall {
             self.lapses += 1;
         }
-        self.good_until =
-            Moment { tick: began.tick.saturating_add(good_us), wall: began.wall.plus(good_us) };
+        self.good_until = Moment { tick: began.tick.saturating_add(good_us), wall: began.wall.plus(good_us) };
     }
 
     /// How often the leases were not good for a while.

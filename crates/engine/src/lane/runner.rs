@@ -134,10 +134,8 @@ impl LaneRunner {
             view: work.registry.as_ref(),
             installation: work.installation,
         };
-        let decided = Decided {
-            at: Moment { tick: context.tick, wall: context.now },
-            is_informed: work.is_informed(),
-        };
+        let decided =
+            Decided { at: Moment { tick: context.tick, wall: context.now }, is_informed: work.is_informed() };
         let effects = self.lane.handle(&context, event);
         work.count_approved(self.lane.take_approvals());
         self.show();

@@ -110,7 +110,10 @@ impl Cluster for SoloCluster {
 
     async fn waiting(&self, which: &[(SignalId, StrategyId)]) -> Result<Vec<Waiting>, StoreError> {
         let waiting = self.pending().await?;
-        Ok(waiting.into_iter().filter(|one| which.contains(&(one.signal.id, one.outcome.strategy_id))).collect())
+        Ok(waiting
+            .into_iter()
+            .filter(|one| which.contains(&(one.signal.id, one.outcome.strategy_id)))
+            .collect())
     }
 }
 

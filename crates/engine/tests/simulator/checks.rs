@@ -174,7 +174,10 @@ impl Sim {
             let allowed = self.oracle.limits[&order.strategy_id].since(decided).max();
             let allowed = *allowed.expect("a limit");
             let may_hold = self.may_hold(order.strategy_id, order);
-            assert!(may_hold.abs() <= allowed, "{may_hold} may be held where {allowed} is allowed: {order:?}");
+            assert!(
+                may_hold.abs() <= allowed,
+                "{may_hold} may be held where {allowed} is allowed: {order:?}"
+            );
         }
         self.check_lease(n, sending);
         let forbids = |mode: &Option<HaltMode>| match mode {
@@ -240,14 +243,16 @@ impl Sim {
             for (id, order) in &venue.orders {
                 let recorded = self.book.orders.get(id);
                 let recorded = recorded.expect("the venue has an order without an intent");
-                assert!(recorded.filled_qty <= order.filled(), "more is recorded than was filled: {recorded:?}");
+                assert!(
+                    recorded.filled_qty <= order.filled(),
+                    "more is recorded than was filled: {recorded:?}"
+                );
                 assert!(
                     !recorded.status.is_final() || order.status.is_final(),
                     "ended in the books and alive at the venue: {recorded:?}"
                 );
                 let is_denied = matches!(recorded.status, OrderStatus::Denied | OrderStatus::Rejected);
-                let never_was =
-                    recorded.status == OrderStatus::Expired && recorded.acknowledged_at.is_none();
+                let never_was = recorded.status == OrderStatus::Expired && recorded.acknowledged_at.is_none();
                 assert!(!is_denied && !never_was, "the books say that it never was there: {recorded:?}");
             }
             for (_, request) in &venue.in_flight {

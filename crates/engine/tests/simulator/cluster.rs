@@ -57,7 +57,8 @@ impl Sim {
         let Some(Beating { began, returned, answer }) = node.beat.take() else { return };
         let now = answer.leases;
         let held = node.held.iter().filter_map(|(account, lease)| Some((*account, (*lease)?)));
-        let lost: Vec<_> = held.filter(|(_, lease)| !now.contains(lease)).map(|(account, _)| account).collect();
+        let lost: Vec<_> =
+            held.filter(|(_, lease)| !now.contains(lease)).map(|(account, _)| account).collect();
         for account in lost {
             self.say(("has lost", n, account));
             self.abandon(n, account);
@@ -98,7 +99,8 @@ impl Sim {
     /// Goes on where whoever had the accounts before has stopped, with what is recorded.
     fn take_over(&mut self, n: usize, accounts: &[(BrokerAccountId, Option<Lease>)]) {
         self.say(("takes over", n, accounts));
-        self.counts.takeovers += u64::from(accounts.iter().any(|(_, lease)| lease.is_some_and(|one| one.epoch > 1)));
+        self.counts.takeovers +=
+            u64::from(accounts.iter().any(|(_, lease)| lease.is_some_and(|one| one.epoch > 1)));
         let is_ours = |account| accounts.iter().any(|(ours, _)| *ours == account);
         let work = self.book.unfinished(|strategy| is_ours(self.account_of(strategy)));
         let node = &self.nodes[n];

@@ -110,9 +110,10 @@ impl Sim {
             assert_eq!(ours + venue.by_hand, venue.net(), "our books are not the venue's");
             let executions = venue.orders.values().flat_map(|order| &order.executions);
             let executions: BTreeSet<_> = executions.map(|one| (&one.exec_id, one.last_qty)).collect();
-            let fills = self.book.fills.iter().filter(|fill| {
-                fill.broker_account_id == key.broker_account_id && fill.symbol == key.symbol
-            });
+            let fills =
+                self.book.fills.iter().filter(|fill| {
+                    fill.broker_account_id == key.broker_account_id && fill.symbol == key.symbol
+                });
             let fills: Vec<_> = fills.map(|one| (&one.execution.exec_id, one.execution.last_qty)).collect();
             assert_eq!(fills.len(), executions.len(), "a fill is missing or counted twice");
             assert_eq!(fills.into_iter().collect::<BTreeSet<_>>(), executions);

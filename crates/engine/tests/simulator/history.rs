@@ -79,7 +79,8 @@ impl History {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
         };
-        let ranges: Option<Vec<_>> = text.split(',').filter(|part| !part.trim().is_empty()).map(range).collect();
+        let ranges: Option<Vec<_>> =
+            text.split(',').filter(|part| !part.trim().is_empty()).map(range).collect();
         Some(ranges?.into_iter().flatten().collect())
     }
 }

@@ -4,9 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use atomik_domain::{
-    ClientOrderId, HaltMode, Qty, SignalId, SignedQty, StrategyId, UnixMicros, WebhookId,
-};
+use atomik_domain::{ClientOrderId, HaltMode, Qty, SignalId, SignedQty, StrategyId, UnixMicros, WebhookId};
 use atomik_engine::lane::LaneKey;
 use atomik_ports::journal::{ID_MEMORY_US, NewSignal, Receipt, RepeatKeys};
 
@@ -74,8 +72,7 @@ pub struct Oracle {
 impl Oracle {
     pub fn new(setup: &Setup) -> Self {
         let strategies = || setup.strategies.iter();
-        let limits =
-            strategies().map(|strategy| (strategy.id, Log::new(strategy.behavior.max_position)));
+        let limits = strategies().map(|strategy| (strategy.id, Log::new(strategy.behavior.max_position)));
         Self {
             clocks_were_set: false,
             last_alert: None,

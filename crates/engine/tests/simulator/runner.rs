@@ -2,10 +2,8 @@
 //! it looks at before an order leaves, and before every step of a send, is the engine's own `Departure` and `Tenure`.
 
 use atomik_domain::{Approved, BrokerAccountId, ClientOrderId, Gate, SignedQty};
-use atomik_engine::lane::{
-    Context, Departure, Effect, Event, Lane, LaneKey, LaneSeed, NetPurpose, View,
-};
 use atomik_engine::Moment;
+use atomik_engine::lane::{Context, Departure, Effect, Event, Lane, LaneKey, LaneSeed, NetPurpose, View};
 use atomik_ports::broker::{BrokerError, CancelOutcome, LookUp, SubmitOutcome};
 use atomik_ports::journal::Changes;
 
@@ -342,7 +340,13 @@ impl Sim {
         answer
     }
 
-    fn cancel(&mut self, n: usize, key: &LaneKey, id: ClientOrderId, health: &mut Health<'_>) -> CancelOutcome {
+    fn cancel(
+        &mut self,
+        n: usize,
+        key: &LaneKey,
+        id: ClientOrderId,
+        health: &mut Health<'_>,
+    ) -> CancelOutcome {
         // What another node may be working on by now is not this one's to cancel.
         if !self.is_up(n, key.broker_account_id) || !self.may_send(n) {
             return CancelOutcome::Unknown { evidence: "down".to_owned() };

@@ -109,9 +109,8 @@ impl Sim {
             if !self.nodes[n].workers.contains_key(&key) {
                 // It was at rest, or never was: its positions are all there is.
                 let own = self.book.positions.values();
-                let own = own.filter(|one| {
-                    one.broker_account_id == key.broker_account_id && one.symbol == key.symbol
-                });
+                let own = own
+                    .filter(|one| one.broker_account_id == key.broker_account_id && one.symbol == key.symbol);
                 let positions = own.cloned().collect();
                 self.open(n, &key, LaneSeed { positions, ..LaneSeed::default() });
             }

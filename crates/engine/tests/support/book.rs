@@ -210,9 +210,10 @@ impl Book {
             self.outcomes.get(&(signal, strategy)).is_some_and(|outcome| !outcome.status.is_final())
         };
         let outcomes = self.outcomes.iter().filter(|((signal, strategy), _)| open(*signal, *strategy));
-        let orders = self.orders.values().filter(|order| {
-            !order.status.is_final() || open(order.signal_id, order.strategy_id)
-        });
+        let orders = self
+            .orders
+            .values()
+            .filter(|order| !order.status.is_final() || open(order.signal_id, order.strategy_id));
         let orders: Vec<_> = orders.filter(|order| is_wanted(order.strategy_id)).cloned().collect();
         let ids: HashSet<_> = orders.iter().map(|order| order.request.client_order_id).collect();
         UnfinishedWork {

@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use atomik_domain::strategy::Behavior;
 use atomik_domain::{
-    Action, BrokerAccountId, ClientOrderId, Code, Gate, HaltMode, OnOppositeEntry, Order,
-    OrderRequest, OrderStatus, OutcomeStatus, Price, Qty, Side, SignalId, SignedQty, Strategy, StrategyId,
-    Symbol, UnixMicros, UserId, WebhookId,
+    Action, BrokerAccountId, ClientOrderId, Code, Gate, HaltMode, OnOppositeEntry, Order, OrderRequest,
+    OrderStatus, OutcomeStatus, Price, Qty, Side, SignalId, SignedQty, Strategy, StrategyId, Symbol,
+    UnixMicros, UserId, WebhookId,
 };
-use atomik_engine::lane::{
-    Context, Effect, Event, Job, Lane, LaneKey, LaneSeed, NetPurpose, View,
-};
+use atomik_engine::lane::{Context, Effect, Event, Job, Lane, LaneKey, LaneSeed, NetPurpose, View};
 use atomik_engine::recovery;
 use atomik_ports::broker::{BrokerError, CancelOutcome, LookUp};
 use atomik_ports::journal::{NewSignal, SignalSource};
