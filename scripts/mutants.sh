@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 root=$PWD
 list=crates/engine/tests/mutants
 tree=target/mutants/tree
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target} CARGO_INCREMENTAL=0 NO_COLOR=1
+# Never the workspace's own: cargo would take what was built of a mutant for what the sources here would give.
+export CARGO_TARGET_DIR=$root/target/mutants/target CARGO_INCREMENTAL=0 NO_COLOR=1
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 

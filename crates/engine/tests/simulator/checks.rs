@@ -33,6 +33,9 @@ impl Sim {
         let mut orders = self.book.orders.values().filter(|order| of_key(&order.strategy_id));
         let is_quiet = orders.all(|order| order.status.is_final());
         let Some(worker) = self.nodes[n].workers.get_mut(key) else { return };
+        if let Event::LookedUp(id, ..) = event {
+            worker.answered.insert(*id);
+        }
         let books = &mut worker.books;
         match event {
             Event::Connected(_) | Event::Disconnected => *books = Default::default(),
@@ -81,6 +84,17 @@ impl Sim {
         let (serial, strategy) = (worker.serial, order.strategy_id);
         assert!(worker.books.compared, "an entry before the books were compared: {order:?}");
         assert!(!worker.books.differ, "an entry while the books differ: {order:?}");
+        // What a node decides that has lost the account and does not know it yet comes to nothing.
+        let node = &self.nodes[n];
+        let lease = node.links.get(&key.broker_account_id).and_then(|link| link.lease);
+        let is_owner = lease.is_none_or(|lease| self.leases.has(node.run, lease));
+        for other in self.book.orders.values().filter(|other| is_owner && !other.status.is_final()) {
+            let id = other.request.client_order_id;
+            let is_here = LaneKey::of(&self.directory.strategies[&other.strategy_id]) == *key;
+            let is_own = self.oracle.intents[&id].0 == serial;
+            let is_known = is_own || worker.answered.contains(&id);
+            assert!(!is_here || is_known, "an entry before the venue was asked about {other:?}");
+        }
         self.check_age(order, APART_US);
         if !self.oracle.clocks_were_set {
             self.check_rate(serial, strategy);

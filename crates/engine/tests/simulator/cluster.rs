@@ -70,7 +70,7 @@ impl Sim {
             node.leaving.remove(&lease.broker_account_id);
         }
         let excess = answer.excess.saturating_sub(node.leaving.len());
-        let given: Vec<_> = node.held.iter().filter_map(|(_, lease)| *lease).take(excess).collect();
+        let given: Vec<_> = node.held.values().filter_map(|lease| *lease).take(excess).collect();
         for lease in given {
             self.say(("gives back", n, lease));
             self.abandon(n, lease.broker_account_id);

@@ -17,7 +17,8 @@
 //! - No order leaves after a halt that covers it, no entry of a paused strategy; among nodes, after a second at most.
 //! - No entry passes whose fill, with all else that may fill, would be more than the largest position allowed; none of a signal
 //!   that is too old; not more of them in a minute than are allowed.
-//! - No entry before the books were compared since the account was connected, and none while they differ.
+//! - No entry before the venue was asked about every order that an earlier run or another node left open, and the books were
+//!   compared since the account was connected; none while they differ.
 //! - An exit never grows a position or turns it round, by the venue's fills and in their order.
 //! - No more is recorded as filled than the venue has filled, each fill once; a position is the sum of its fills.
 //! - No order has ended in the books, or never was there, that is alive at the venue or on its way.

@@ -28,6 +28,8 @@ pub struct Worker {
     /// The monotonic time at which it wants to be woken.
     pub wakes_at: Option<i64>,
     pub books: BooksSeen,
+    /// The orders that the venue was asked about, and answered.
+    pub answered: BTreeSet<ClientOrderId>,
 }
 
 /// What its books have been shown, as the oracle sees it.

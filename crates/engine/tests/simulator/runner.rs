@@ -1,6 +1,8 @@
 //! What stands for the engine's runner: performs what lanes decide, one effect after another, and feeds the answers back. What
 //! it looks at before an order leaves, and before every step of a send, is the engine's own `Departure` and `Tenure`.
 
+use std::collections::BTreeSet;
+
 use atomik_domain::{Approved, BrokerAccountId, ClientOrderId, Gate, SignedQty};
 use atomik_engine::Moment;
 use atomik_engine::lane::{Context, Departure, Effect, Event, Lane, LaneKey, LaneSeed, NetPurpose, View};
@@ -86,6 +88,7 @@ impl Sim {
             decided: (self.nodes[n].moment(self.at), false),
             wakes_at: None,
             books: BooksSeen::default(),
+            answered: BTreeSet::new(),
         };
         self.nodes[n].workers.insert(key.clone(), worker);
         self.tell_of_connection(n, key);
