@@ -1,6 +1,6 @@
 # The project's commands. Each one is a line or a script that also runs without make.
 
-.PHONY: run test check fuzz bench
+.PHONY: run test check simulate mutants fuzz bench
 
 # Builds the dashboard and the program and serves both on http://127.0.0.1:8080; prints what to do next.
 run:
@@ -28,3 +28,11 @@ fuzz:
 # The speed figures, measured on this machine and written to docs/performance.md.
 bench:
 	@scripts/bench.sh
+
+# Random histories of the trading side, on and on until stopped, or for ATOMIK_SECONDS. One that fails is shrunk and printed.
+simulate:
+	@scripts/simulate.sh
+
+# Takes one guard after another out of a copy of the code; for each of them tests must fail.
+mutants:
+	@scripts/mutants.sh

@@ -225,9 +225,9 @@ impl Engine {
 
     /// Takes in what was changed in the directory by whomever.
     pub(crate) async fn follow(&self) -> Result<(), StoreError> {
-        let tick = self.work.ticks.now();
+        let moment = self.work.moment();
         self.work.registry.catch_up().await?;
-        self.work.noted_directory(tick);
+        self.work.noted_directory(moment);
         self.work.registry.hand_on_accounts(|id, account| {
             self.accounts.set(&self.work, &self.lanes, id, account);
         });
@@ -555,7 +555,9 @@ async fn take_up(work: &Arc<Work>, accounts: &Accounts, lanes: &Arc<Lanes>) -> R
     for account in work.registry.broker_accounts() {
         accounts.set(work, lanes, account.id, Some(account));
     }
-    let (seeds, settled) = recovery::seeds(unfinished, &work.registry, work.clock.now());
+    let is_linked = |id| work.registry.broker_account(id).is_some();
+    let now = work.clock.now();
+    let (seeds, settled) = recovery::seeds(unfinished, work.registry.as_ref(), is_linked, now);
     if !settled.is_empty() {
         work.committer.record(Box::new(settled)).await?;
     }

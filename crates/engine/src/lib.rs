@@ -17,13 +17,13 @@ pub mod lane;
 mod lanes;
 mod marks;
 mod meters;
-mod recovery;
+pub mod recovery;
 mod registry;
 pub mod settings;
 mod ticks;
 mod work;
 
-pub use cluster::ClusterParts;
+pub use cluster::{ClusterParts, Informed, Moment, Tenure};
 pub use engine::{AccountState, AccountStatus, Engine, EngineParts, FlattenReport, Readiness, StartError};
 pub use events::{Event, EventBody, EventLog, RelayedEvent, Subscription};
 pub use explain::{Explanation, StrategyExplanation};

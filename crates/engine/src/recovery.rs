@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use atomik_domain::{
-    ClientOrderId, Code, ExecId, Intention, Outcome, OutcomeStatus, SignalId, StrategyId, UnixMicros, UserId,
+    BrokerAccountId, ClientOrderId, Code, ExecId, Intention, Outcome, OutcomeStatus, SignalId, StrategyId,
+    UnixMicros, UserId,
 };
 use atomik_ports::PageRequest;
 use atomik_ports::history::{Signal, TradeFilter};
@@ -13,7 +14,6 @@ use atomik_ports::operations::UnfinishedWork;
 use atomik_ports::store::MAX_PAGE;
 
 use crate::lane::{Job, LaneKey, LaneSeed, SignalBrief, View};
-use crate::registry::Registry;
 use crate::work::Work;
 
 /// The pause before the store is read again that could not be read.
@@ -21,9 +21,11 @@ const READ_PAUSE: Duration = Duration::from_millis(500);
 
 /// Sorts unfinished work into the lanes it belongs to. What belongs to no lane any more (its strategy or account is gone) is
 /// settled by the changes that come with it.
+#[must_use]
 pub fn seeds(
     work: UnfinishedWork,
-    registry: &Registry,
+    view: &dyn View,
+    is_linked: impl Fn(BrokerAccountId) -> bool,
     now: UnixMicros,
 ) -> (BTreeMap<LaneKey, LaneSeed>, Changes) {
     let mut seeds: BTreeMap<LaneKey, LaneSeed> = BTreeMap::new();
@@ -53,11 +55,11 @@ pub fn seeds(
     }
     for (signal, outcome) in work.outcomes {
         let status = traded.get(&(signal.id, outcome.strategy_id)).copied().unwrap_or(OutcomeStatus::Denied);
-        let Some(strategy) = registry.strategy(outcome.strategy_id) else {
+        let Some(strategy) = view.strategy(outcome.strategy_id) else {
             changes.outcomes.push(orphaned(outcome, status, Code::StrategyInactive, now));
             continue;
         };
-        if registry.broker_account(strategy.broker_account_id).is_none() {
+        if !is_linked(strategy.broker_account_id) {
             changes.outcomes.push(orphaned(outcome, status, Code::AccountUnavailable, now));
             continue;
         }
@@ -69,6 +71,7 @@ pub fn seeds(
 }
 
 /// What a lane needs of a stored signal.
+#[must_use]
 pub fn brief(signal: &Signal) -> SignalBrief {
     let intention = signal.comment.as_deref().map_or(Ok(Intention::Bare), Intention::parse);
     SignalBrief {
@@ -93,7 +96,7 @@ fn orphaned(outcome: Outcome, status: OutcomeStatus, code: Code, now: UnixMicros
 
 /// What a lane starts from that was at rest or never was: nothing is open or waits there, so its positions are all there
 /// is. Waits for the store as long as it takes: a lane must not begin without them.
-pub async fn seed_at_rest(work: &Work, user_id: UserId, key: &LaneKey) -> LaneSeed {
+pub(crate) async fn seed_at_rest(work: &Work, user_id: UserId, key: &LaneKey) -> LaneSeed {
     let filter = TradeFilter {
         broker_account_id: Some(key.broker_account_id),
         symbol: Some(key.symbol.clone()),

@@ -1,18 +1,18 @@
 //! What every worker of the engine shares.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use atomik_domain::gate::Tally;
-use atomik_domain::{BrokerAccountId, BrokerId, HaltMode, HaltScope, SignalId, StrategyId, UnixMicros};
+use atomik_domain::{BrokerAccountId, BrokerId, HaltMode, HaltScope, SignalId, StrategyId};
 use atomik_ports::cluster::Lease;
 use atomik_ports::directory::NewHalt;
 use atomik_ports::{BrokerConnector, Clock, Store};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::cluster::{Membership, Moment};
+use crate::cluster::{Informed, Membership, Moment};
 use crate::committer::{CommitLoop, Committer};
 use crate::engine::EngineParts;
 use crate::events::EventLog;
@@ -43,16 +43,12 @@ pub struct Work {
     pub(crate) tally: Mutex<Tally>,
     /// This node among others; `None` where it is alone.
     pub(crate) cluster: Option<Arc<Membership>>,
-    /// When the directory was last known to be as the registry has it, in ticks.
-    directory_at: AtomicI64,
+    /// When the directory was last known to be as the registry has it.
+    informed: Mutex<Informed>,
 }
 
 /// Another node works on the account, or none.
 pub(crate) struct NotOurs;
-
-/// In a cluster, the longest that a change made on another node may go unnoticed, in microseconds: after it, nothing is
-/// decided by what is known here.
-const STALE_US: i64 = UnixMicros::SECOND;
 
 impl Work {
     /// What the workers of a new engine share, the loop that has to run for its committer, and what ends its workers.
@@ -66,6 +62,7 @@ impl Work {
             Committer::new(Arc::clone(&store), Arc::clone(&clock), settings.max_waiting_deliveries);
         let run = u64::try_from(clock.now().0).unwrap_or_default();
         let ticks = Ticks::start();
+        let began = Moment { tick: ticks.now(), wall: clock.now() };
         let live_nodes = Arc::new(AtomicU32::new(1));
         let work = Self {
             installation: store.installation(),
@@ -83,7 +80,7 @@ impl Work {
             live_nodes,
             stop: stopped,
             tally: Mutex::default(),
-            directory_at: AtomicI64::new(0),
+            informed: Mutex::new(Informed::of(began)),
         };
         (Arc::new(work), commits, stop)
     }
@@ -118,13 +115,23 @@ impl Work {
 
     /// Whether orders may leave now, as far as leases go.
     pub(crate) fn may_send(&self) -> bool {
-        let now = || Moment { tick: self.ticks.now(), wall: self.clock.now() };
-        self.cluster.as_ref().is_none_or(|membership| membership.is_good(now()))
+        self.cluster.as_ref().is_none_or(|membership| membership.tenure().is_good(self.moment()))
     }
 
     /// How often this node's leases were not good for a while.
     pub(crate) fn lapses(&self) -> u64 {
-        self.cluster.as_ref().map_or(0, |membership| membership.lapses())
+        self.cluster.as_ref().map_or(0, |membership| membership.tenure().lapses())
+    }
+
+    /// Whether orders may leave now that were begun when the leases had lapsed so often.
+    pub(crate) fn may_go_on(&self, lapses: u64) -> bool {
+        let cluster = self.cluster.as_ref();
+        cluster.is_none_or(|membership| membership.tenure().is_unbroken(self.moment(), lapses))
+    }
+
+    /// Now, by both clocks.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { tick: self.ticks.now(), wall: self.clock.now() }
     }
 
     /// Whether more can be given to the lanes of an account.
@@ -132,15 +139,15 @@ impl Work {
         self.cluster.as_ref().is_none_or(|membership| membership.is_ready(account))
     }
 
-    /// All that the directory had at `tick` is known.
-    pub(crate) fn noted_directory(&self, tick: i64) {
-        self.directory_at.fetch_max(tick, Ordering::AcqRel);
+    /// All that the directory had at a moment is known.
+    pub(crate) fn noted_directory(&self, moment: Moment) {
+        self.informed.lock().unwrap_or_else(PoisonError::into_inner).noted(moment);
     }
 
     /// Whether all is known here that other nodes have changed, but for what they are changing now.
     pub(crate) fn is_informed(&self) -> bool {
-        let age = || self.ticks.now() - self.directory_at.load(Ordering::Acquire);
-        self.cluster.is_none() || age() <= STALE_US
+        let informed = *self.informed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.cluster.is_none() || informed.is_fresh(self.moment())
     }
 
     /// Counts orders that passed the gate.

@@ -2,7 +2,7 @@
 //! engine (rows, columns, pages, the directory's calls, what a call of the journal comes to); and the seal that all of them keep secrets under. Beside the store, Redis: what nodes count
 //! together, and nothing that has to be kept.
 
-mod batch;
+pub mod batch;
 mod columns;
 mod directory;
 mod ear;

@@ -229,7 +229,10 @@ impl Taking {
         let unfinished = cluster.unfinished_on(&ids).await?;
         // After it, so that whatever it names is known.
         self.work.registry.catch_up().await?;
-        let (seeds, settled) = recovery::seeds(unfinished, &self.work.registry, self.work.clock.now());
+        let registry = &self.work.registry;
+        let is_linked = |id| registry.broker_account(id).is_some();
+        let now = self.work.clock.now();
+        let (seeds, settled) = recovery::seeds(unfinished, registry.as_ref(), is_linked, now);
         self.settle(settled).await?;
         for lease in leases {
             let id = lease.broker_account_id;

@@ -2,20 +2,21 @@
 //!
 //! Architecture invariants:
 //! - An account has a link, and so lanes, only while this node holds its lease. What lanes record carries the lease.
-//! - Bytes leave for a broker only while the leases are good by this node's own clocks ([`Membership::is_good`]).
+//! - Bytes leave for a broker only while the leases are good by this node's own clocks ([`Tenure::is_good`]).
 //! - What waits is read from the store; messages only say that it is time to read.
 
 mod beats;
 mod courier;
 mod shown;
+mod tenure;
 mod wire;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use atomik_domain::{BrokerAccountId, UnixMicros};
-use atomik_ports::cluster::{LEASE_GOOD, Lease, NodeCard};
+use atomik_ports::cluster::{Lease, NodeCard};
 use atomik_ports::{Bus, Cluster};
 use tokio::sync::Notify;
 
@@ -24,6 +25,7 @@ pub(crate) use beats::Beats;
 use courier::Courier;
 pub(crate) use courier::{bring, tell_others};
 use shown::Shown;
+pub use tenure::{Informed, Moment, Tenure};
 pub(crate) use wire::{Message, listen, tell_events};
 
 /// What makes an engine a node of a cluster.
@@ -38,13 +40,6 @@ pub struct ClusterParts {
     pub card: NodeCard,
 }
 
-/// A moment by both clocks: the one that nobody sets, and the one that goes on while the machine sleeps.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    pub tick: i64,
-    pub wall: UnixMicros,
-}
-
 /// This node among the others.
 pub(crate) struct Membership {
     pub cluster: Arc<dyn Cluster>,
@@ -54,10 +49,7 @@ pub(crate) struct Membership {
     pub courier: Courier,
     pub shown: Shown,
     live_nodes: Arc<AtomicU32>,
-    /// Until when the leases are good, as of the last beat that went well.
-    good_until: Mutex<Moment>,
-    /// How often the leases were not good for a while.
-    lapses: AtomicU64,
+    tenure: Mutex<Tenure>,
     held: Mutex<HashMap<BrokerAccountId, Lease>>,
     /// The accounts whose lanes are as they were left, so that more can be given to them.
     ready: Mutex<HashSet<BrokerAccountId>>,
@@ -77,8 +69,7 @@ impl Membership {
             courier: Courier::default(),
             shown: Shown::default(),
             live_nodes,
-            good_until: Mutex::new(Moment { tick: i64::MIN, wall: UnixMicros(i64::MIN) }),
-            lapses: AtomicU64::new(0),
+            tenure: Mutex::default(),
             held: Mutex::default(),
             ready: Mutex::default(),
             hurry: Notify::new(),
@@ -95,29 +86,15 @@ impl Membership {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// Whether orders may leave now: nobody else can have taken this node's leases.
-    pub fn is_good(&self, now: Moment) -> bool {
-        let until = *self.good_until.lock().unwrap_or_else(PoisonError::into_inner);
-        now.tick < until.tick && now.wall < until.wall
+    /// Until when this node counts on its leases.
+    pub fn tenure(&self) -> MutexGuard<'_, Tenure> {
+        self.tenure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A beat that was begun at `began` has gone well.
     fn renewed(&self, began: Moment, live_nodes: u32) {
-        let good_us = i64::try_from(LEASE_GOOD.as_micros()).unwrap_or(0);
-        let until = Moment { tick: began.tick.saturating_add(good_us), wall: began.wall.plus(good_us) };
-        let mut good_until = self.good_until.lock().unwrap_or_else(PoisonError::into_inner);
-        // Between two beats that went well they were not good: somebody else may have had the accounts meanwhile.
-        if began.tick >= good_until.tick || began.wall >= good_until.wall {
-            self.lapses.fetch_add(1, Ordering::AcqRel);
-        }
-        *good_until = until;
-        drop(good_until);
+        self.tenure().renewed(began);
         self.live_nodes.store(live_nodes, Ordering::Release);
-    }
-
-    /// How often the leases were not good for a while: what was begun before such a time is not gone on with after it.
-    pub fn lapses(&self) -> u64 {
-        self.lapses.load(Ordering::Acquire)
     }
 
     /// Whether the lanes of an account are as they were left, and this node holds its lease.

@@ -179,7 +179,10 @@ impl Lane {
         let detail =
             format!("The position was {} and is {net_qty} now, as the broker holds it.", before.net_qty);
         self.settle_short(context, &job, OutcomeStatus::Skipped, Code::PositionAdopted, &detail);
-        self.compare_books(context, venue_net);
+        // An answer from before the connection was lost says nothing about the time since.
+        if self.books_state != BooksState::NotCompared {
+            self.compare_books(context, venue_net);
+        }
     }
 
     /// Compares what our strategies hold with what the account holds. While an order is open the two may differ for a

@@ -5,6 +5,7 @@
 //! comes of them back. Nothing in this folder but the runner touches a clock, a store or a venue.
 
 mod books;
+mod departure;
 mod fees;
 mod orders;
 mod planning;
@@ -23,6 +24,7 @@ use atomik_ports::broker::{BrokerError, CancelOutcome, Capabilities, LookUp, Sub
 use atomik_ports::journal::{Changes, SignalSource};
 use uuid::Uuid;
 
+pub use departure::Departure;
 pub use state::{Lane, LaneSeed, Standing};
 
 /// Which lane.

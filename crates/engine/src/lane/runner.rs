@@ -4,27 +4,34 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use atomik_domain::gate::{BooksState, Denial};
+use atomik_domain::gate::BooksState;
 use atomik_domain::{Approved, ClientOrderId, OrderStatus, UnixMicros};
 use atomik_ports::broker::{BrokerError, CancelOutcome, LookUp, SubmitOutcome};
 use atomik_ports::journal::{Changes, Receipt};
 use atomik_ports::{Broker, failpoint};
 use tokio::sync::mpsc;
 
+use super::departure::{Departure, stays};
 use super::{Context, Effect, Event, Lane, NetPurpose, Question, View};
 use crate::accounts::{Connection, Link};
+use crate::cluster::Moment;
 use crate::events::EventBody;
 use crate::lanes::{LaneView, Lanes};
 use crate::work::Work;
 
 /// How long a venue may take to answer anything. After it, a send is unknown.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// An approval older than this is worth nothing: halts and ages are looked at again.
-const APPROVAL_LIFE_US: i64 = 500_000;
 /// The longest pause between two attempts to record.
 const MAX_RECORD_PAUSE: Duration = Duration::from_secs(2);
 /// When a lane that could not be let go tries again.
 const CLOSE_PAUSE_US: i64 = UnixMicros::SECOND;
+
+/// When something was decided, and whether all was known by then that other nodes had changed.
+#[derive(Clone, Copy, Debug)]
+struct Decided {
+    at: Moment,
+    is_informed: bool,
+}
 
 /// One lane's worker.
 pub struct LaneRunner {
@@ -127,8 +134,9 @@ impl LaneRunner {
             view: work.registry.as_ref(),
             installation: work.installation,
         };
+        let decided =
+            Decided { at: Moment { tick: context.tick, wall: context.now }, is_informed: work.is_informed() };
         let effects = self.lane.handle(&context, event);
-        let decided_at = context.tick;
         work.count_approved(self.lane.take_approvals());
         self.show();
         let mut repeated = Vec::new();
@@ -142,7 +150,7 @@ impl LaneRunner {
                 Effect::Submit(approved) if repeated.contains(&approved.request().client_order_id) => {
                     self.feed(Event::IntentRepeated(approved.request().client_order_id));
                 }
-                Effect::Submit(approved) => self.submit(approved, decided_at).await,
+                Effect::Submit(approved) => self.submit(approved, decided).await,
                 Effect::LookUp(id, question) => self.look_up(id, question),
                 Effect::Cancel(id) => self.cancel(id),
                 Effect::AskNet(purpose) => self.ask_net(purpose),
@@ -184,33 +192,18 @@ impl LaneRunner {
         }
     }
 
-    async fn submit(&self, approved: Approved, decided_at: i64) {
+    async fn submit(&self, approved: Approved, decided: Decided) {
         let lapses = self.work.lapses();
         let id = approved.request().client_order_id;
-        let not_sent =
-            |reason: &str, retry_after| SubmitOutcome::NotSent { reason: reason.to_owned(), retry_after };
         let sent_at = self.work.clock.now();
-        let stale = self.work.ticks.now().saturating_sub(decided_at) > APPROVAL_LIFE_US;
         let broker = self.link.broker();
-        if let Err(denial) = self.last_look(&approved) {
-            self.feed(Event::Submitted(id, sent_at, not_sent(&denial.detail, Duration::ZERO)));
-            return;
-        }
-        let (Some(broker), false) = (broker, stale) else {
-            let outcome = match stale {
-                true => not_sent("It took too long to record the order before sending it.", Duration::ZERO),
-                false => not_sent("The broker account is not connected.", Duration::from_secs(1)),
-            };
-            self.feed(Event::Submitted(id, sent_at, outcome));
-            return;
-        };
-        if !self.work.may_send() || !self.work.is_informed() {
-            let outcome = not_sent("This node could not reach the store in time.", Duration::from_secs(1));
+        if let Err(outcome) = self.last_look(&approved, decided, broker.is_some()) {
             self.feed(Event::Submitted(id, sent_at, outcome));
             return;
         }
+        let Some(broker) = broker else { return };
         if !self.work.count_sent().await {
-            let outcome = not_sent("Trading was frozen before the order left.", Duration::from_secs(1));
+            let outcome = stays("Trading was frozen before the order left.", Duration::from_secs(1));
             self.feed(Event::Submitted(id, sent_at, outcome));
             return;
         }
@@ -219,7 +212,7 @@ impl LaneRunner {
         failpoint::hit("before_submit");
         let work = Arc::clone(&self.work);
         self.ask(async move {
-            let sent = while_leased(&work, lapses, broker.submit(approved));
+            let sent = while_leased(|| work.may_go_on(lapses), broker.submit(approved));
             let outcome = tokio::time::timeout(ANSWER_TIMEOUT, sent).await;
             failpoint::hit("after_submit");
             drop(sending);
@@ -228,11 +221,23 @@ impl LaneRunner {
         });
     }
 
-    /// Asks the gate about what has come while the order was being recorded: a halt, a pause, a deletion.
-    fn last_look(&self, approved: &Approved) -> Result<(), Denial> {
-        let (registry, strategy_id) = (&self.work.registry, approved.strategy_id());
-        let active = registry.strategy(strategy_id).is_some_and(|strategy| strategy.active);
-        approved.last_look(active, registry.halt(self.link.id, strategy_id).as_ref())
+    fn last_look(
+        &self,
+        approved: &Approved,
+        decided: Decided,
+        is_connected: bool,
+    ) -> Result<(), SubmitOutcome> {
+        let (work, strategy_id) = (&self.work, approved.strategy_id());
+        let halt = work.registry.halt(self.link.id, strategy_id);
+        let departure = Departure {
+            is_active: work.registry.strategy(strategy_id).is_some_and(|strategy| strategy.active),
+            halt: halt.as_ref(),
+            approved_us_ago: work.moment().us_since(decided.at),
+            is_connected,
+            is_leased: work.may_send(),
+            is_informed: decided.is_informed && work.is_informed(),
+        };
+        departure.check(approved)
     }
 
     fn look_up(&self, id: ClientOrderId, question: Question) {
@@ -358,12 +363,14 @@ impl LaneRunner {
     }
 }
 
-/// Sends only while this node's leases are good: looked at before every step, for the process may have stood still between
-/// any two.
-async fn while_leased(work: &Work, lapses: u64, send: impl Future<Output = SubmitOutcome>) -> SubmitOutcome {
+/// Sends only while it may go on: looked at before every step, for the process may have stood still between any two.
+async fn while_leased(
+    may_go_on: impl Fn() -> bool,
+    send: impl Future<Output = SubmitOutcome>,
+) -> SubmitOutcome {
     let mut send = std::pin::pin!(send);
     std::future::poll_fn(|context| {
-        if work.may_send() && work.lapses() == lapses {
+        if may_go_on() {
             return send.as_mut().poll(context);
         }
         let evidence =

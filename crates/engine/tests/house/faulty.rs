@@ -32,6 +32,8 @@ pub struct FaultyStore {
     pub fails: AtomicBool,
     /// Whether every intent of a commit was recorded before by somebody else.
     pub knows_intents: AtomicBool,
+    /// Whether whatever is recorded under a lease is refused, because the lease is another's.
+    pub refuses_leases: AtomicBool,
     /// How many commits have begun.
     pub begun: AtomicUsize,
     stalls: watch::Sender<bool>,
@@ -47,6 +49,7 @@ impl FaultyStore {
             inner,
             fails: AtomicBool::new(false),
             knows_intents: AtomicBool::new(false),
+            refuses_leases: AtomicBool::new(false),
             begun: AtomicUsize::new(0),
             stalls: watch::Sender::new(false),
             stalls_intents: watch::Sender::new(false),
@@ -90,6 +93,12 @@ impl Journal for FaultyStore {
         if self.knows_intents.load(Ordering::SeqCst) {
             let before = Changes { intents, ..Changes::default() };
             self.inner.commit(vec![Entry::Changes(Box::new(before))], at).await?;
+        }
+        let is_refused = self.refuses_leases.load(Ordering::SeqCst);
+        let is_leased = |entry: &Entry| matches!(entry, Entry::Changes(changes) if changes.lease.is_some());
+        if is_refused && entries.iter().any(is_leased) {
+            // Of such calls nothing else is wanted here.
+            return Ok(entries.iter().map(|_| Receipt::LeaseLost).collect());
         }
         self.inner.commit(entries, at).await
     }

@@ -4,6 +4,7 @@
 // Each test program uses its own part of this.
 #![allow(dead_code)]
 
+pub mod cluster;
 pub mod faulty;
 pub mod venue;
 
@@ -27,6 +28,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use cluster::SoloCluster;
 use faulty::FaultyStore;
 
 /// The webhook's secret: 64 hex digits, as they are made.
@@ -70,18 +72,26 @@ impl House {
 
     /// The same with other settings, and with a venue where there is one.
     pub async fn with(settings: EngineSettings, venue: Option<Arc<dyn BrokerConnector>>) -> Self {
-        Self::of(settings, venue, None).await
+        Self::of(settings, venue, None, None).await
+    }
+
+    /// A node among others, with a venue.
+    pub async fn among_others(venue: Arc<dyn BrokerConnector>) -> (Self, Arc<SoloCluster>) {
+        let cluster = Arc::new(SoloCluster::default());
+        let house = Self::of(EngineSettings::default(), Some(venue), None, Some(Arc::clone(&cluster))).await;
+        (house, cluster)
     }
 
     /// With a limiter that counts the rate of webhooks, and no venue.
     pub async fn limited(settings: EngineSettings, limiter: Arc<dyn RateLimiter>) -> Self {
-        Self::of(settings, None, Some(limiter)).await
+        Self::of(settings, None, Some(limiter), None).await
     }
 
     async fn of(
         settings: EngineSettings,
         venue: Option<Arc<dyn BrokerConnector>>,
         rate_limiter: Option<Arc<dyn RateLimiter>>,
+        cluster: Option<Arc<SoloCluster>>,
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let inner = SqliteStore::open(dir.path(), START).await.unwrap();
@@ -95,7 +105,7 @@ impl House {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             connectors,
             settings,
-            cluster: None,
+            cluster: cluster.map(|cluster| cluster.parts(&store)),
             rate_limiter,
         };
         let engine = Engine::start(parts).await.unwrap();

@@ -21,7 +21,7 @@ use atomik_ports::{Broker, BrokerConnector, Credentials, Custody};
 use atomik_testkit::builders::START;
 use rust_decimal::Decimal;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// The venue.
 pub struct CountingVenue {
@@ -29,6 +29,10 @@ pub struct CountingVenue {
     orders: Mutex<HashMap<ClientOrderId, (BrokerAccountId, OrderRequest)>>,
     /// How many orders were sent.
     pub submits: AtomicUsize,
+    /// How many orders' bytes have arrived.
+    pub arrived: AtomicUsize,
+    /// Whether orders stand still before their bytes leave.
+    pub holds: watch::Sender<bool>,
     /// How often it was asked about an order.
     pub look_ups: AtomicUsize,
     /// Whether it says nothing about orders.
@@ -69,6 +73,8 @@ impl CountingVenue {
             capabilities,
             orders: Mutex::default(),
             submits: AtomicUsize::new(0),
+            arrived: AtomicUsize::new(0),
+            holds: watch::Sender::new(false),
             look_ups: AtomicUsize::new(0),
             mute: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -154,6 +160,8 @@ impl Broker for Connection {
     async fn submit(&self, order: Approved) -> SubmitOutcome {
         self.0.submits.fetch_add(1, Ordering::SeqCst);
         self.listen().await;
+        let _ = self.0.holds.subscribe().wait_for(|holds| !holds).await;
+        self.0.arrived.fetch_add(1, Ordering::SeqCst);
         let request = order.into_request();
         let filled = report(&request);
         self.0.orders.lock().unwrap().insert(request.client_order_id, (self.1, request));

@@ -100,3 +100,18 @@ fn the_position_and_its_outcome_are_one_record() {
     world.expect(adoption, A, OutcomeStatus::Skipped, Code::PositionAdopted);
     assert_eq!((world.position(A), world.lane.position(A).net_qty), (net(2), net(2)));
 }
+
+#[test]
+fn what_was_asked_before_the_connection_was_lost_opens_no_lane_after_it() {
+    let mut world = World::new();
+    let job = world.store_adoption(A);
+    world.decide(Event::Signal(job));
+    while let Some(effect) = world.effects.pop_front() {
+        world.perform(effect);
+    }
+    let answer = world.inbox.pop_front().expect("an answer to the adoption's question");
+    world.disconnect();
+    world.venue.by_hand = net(1);
+    world.decide(answer);
+    assert_eq!(world.lane.books_state(), BooksState::NotCompared, "traded past us since it was asked");
+}

@@ -9,8 +9,39 @@ use atomik_domain::{
     Amount, ClientOrderId, ExecId, ExecutionReport, Instrument, OrderRequest, OrderStatus, OrderType, Price,
     Qty, SignedQty, Symbol, TimeInForce, UnixMicros, VenueOrderId,
 };
-use atomik_ports::broker::{Capabilities, ClientIdUniqueness, FillReports};
+use atomik_ports::broker::{
+    CancelOutcome, Capabilities, ClientIdUniqueness, FillReports, LookUp, SubmitOutcome,
+};
 use rust_decimal::Decimal;
+
+use super::qty;
+
+const NOT_SENT_PAUSE: Duration = Duration::from_secs(1);
+
+/// What becomes of a send.
+#[derive(Clone, Copy, Debug)]
+pub enum Fate {
+    /// Accepted and filled.
+    Fill,
+    /// Accepted, working.
+    Work,
+    /// Accepted, filled in part.
+    Part(i64),
+    /// Refused.
+    Reject,
+    /// Never left.
+    NotSent,
+    /// No answer, and it never arrived.
+    Lost,
+    /// No answer, but it arrived.
+    Unheard,
+    /// No answer, but it arrived and filled.
+    UnheardFill,
+    /// No answer, and it arrives after so many microseconds.
+    Late(i64),
+    /// Nothing happens yet: the test answers by itself.
+    Silent,
+}
 
 /// An order as the venue has it.
 pub struct VenueOrder {
@@ -47,7 +78,11 @@ pub struct Venue {
     pub told_fee: Qty,
     /// Orders on their way: when they arrive.
     pub in_flight: Vec<(i64, OrderRequest)>,
-    next_exec: u32,
+    /// What was filled of which order, in this order.
+    pub trades: Vec<(ClientOrderId, Qty)>,
+    /// What its executions are named after.
+    pub name: String,
+    pub next_exec: u32,
 }
 
 impl Default for Venue {
@@ -63,6 +98,8 @@ impl Default for Venue {
             untold_coin_fee: Decimal::ZERO,
             told_fee: Qty::ZERO,
             in_flight: Vec::new(),
+            trades: Vec::new(),
+            name: String::new(),
             next_exec: 0,
         }
     }
@@ -91,6 +128,57 @@ impl Venue {
         assert!(self.orders.insert(id, order).is_none(), "the venue got an order twice");
     }
 
+    /// An order is sent; what the sender hears of it.
+    pub fn receive(
+        &mut self,
+        request: OrderRequest,
+        fate: Fate,
+        (now, tick): (UnixMicros, i64),
+    ) -> Option<SubmitOutcome> {
+        let (id, order_qty) = (request.client_order_id, request.order_qty);
+        match fate {
+            Fate::Fill | Fate::Work | Fate::Part(_) | Fate::Unheard | Fate::UnheardFill => {
+                self.take(request);
+            }
+            Fate::Late(after) => self.in_flight.push((tick + after, request)),
+            Fate::Reject | Fate::NotSent | Fate::Lost | Fate::Silent => {}
+        }
+        match fate {
+            Fate::Fill | Fate::UnheardFill => drop(self.fill(id, order_qty, now)),
+            Fate::Part(units) => drop(self.fill(id, qty(units), now)),
+            _ => {}
+        }
+        Some(match fate {
+            Fate::Fill | Fate::Work | Fate::Part(_) => SubmitOutcome::Accepted(self.report(id)),
+            Fate::Reject => SubmitOutcome::Rejected { reason: "no margin".to_owned() },
+            Fate::NotSent => {
+                SubmitOutcome::NotSent { reason: "refused".to_owned(), retry_after: NOT_SENT_PAUSE }
+            }
+            Fate::Lost | Fate::Unheard | Fate::UnheardFill | Fate::Late(_) => {
+                SubmitOutcome::Unknown { evidence: "no answer".to_owned() }
+            }
+            Fate::Silent => return None,
+        })
+    }
+
+    /// What it says of an order.
+    pub fn look_up(&self, id: ClientOrderId) -> LookUp {
+        match self.orders.contains_key(&id) {
+            true => LookUp::Found(self.report(id)),
+            false => LookUp::NotFound,
+        }
+    }
+
+    /// Cancels an order: `at_once`, or some time.
+    pub fn cancel(&mut self, id: ClientOrderId, at_once: bool) -> CancelOutcome {
+        match self.orders.get(&id) {
+            Some(order) if order.status.is_final() => CancelOutcome::NotOpen,
+            Some(_) if !at_once => CancelOutcome::Requested,
+            Some(_) => CancelOutcome::Done(self.end(id, OrderStatus::Canceled)),
+            None => CancelOutcome::NotOpen,
+        }
+    }
+
     /// Lets those arrive that are due.
     pub fn arrive(&mut self, tick: i64) {
         let (due, later) = std::mem::take(&mut self.in_flight).into_iter().partition(|(at, _)| *at <= tick);
@@ -103,7 +191,7 @@ impl Venue {
     pub fn fill(&mut self, id: ClientOrderId, qty: Qty, now: UnixMicros) -> ExecutionReport {
         self.next_exec += 1;
         let execution = Execution {
-            exec_id: ExecId(format!("X{}", self.next_exec)),
+            exec_id: ExecId(format!("{}X{}", self.name, self.next_exec)),
             last_qty: qty,
             last_price: Price(Decimal::from(100)),
             commission: Amount::ZERO,
@@ -114,6 +202,7 @@ impl Venue {
         let order = self.orders.get_mut(&id).expect("the venue fills an order it has");
         assert!(!order.status.is_final(), "the venue fills an ended order");
         order.executions.push(execution.clone());
+        self.trades.push((id, qty));
         assert!(order.filled() <= order.request.order_qty, "the venue overfilled an order");
         order.status = match order.filled() == order.request.order_qty {
             true => OrderStatus::Filled,

@@ -2,35 +2,34 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use atomik_domain::strategy::Behavior;
 use atomik_domain::{
-    Action, BrokerAccountId, ClientOrderId, Code, Gate, HaltMode, Intention, OnOppositeEntry, Order,
-    OrderRequest, OrderStatus, OutcomeStatus, Price, Qty, Side, SignalId, SignedQty, Strategy, StrategyId,
-    Symbol, UnixMicros, UserId, WebhookId,
+    Action, BrokerAccountId, ClientOrderId, Code, Gate, HaltMode, OnOppositeEntry, Order, OrderRequest,
+    OrderStatus, OutcomeStatus, Price, Qty, Side, SignalId, SignedQty, Strategy, StrategyId, Symbol,
+    UnixMicros, UserId, WebhookId,
 };
-use atomik_engine::lane::{
-    Context, Effect, Event, Job, Lane, LaneKey, LaneSeed, NetPurpose, SignalBrief, View,
-};
-use atomik_ports::broker::{BrokerError, CancelOutcome, LookUp, SubmitOutcome};
-use atomik_ports::journal::SignalSource;
+use atomik_engine::lane::{Context, Effect, Event, Job, Lane, LaneKey, LaneSeed, NetPurpose, View};
+use atomik_engine::recovery;
+use atomik_ports::broker::{BrokerError, CancelOutcome, LookUp};
+use atomik_ports::journal::{NewSignal, SignalSource};
+
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::book::Book;
 use super::qty;
+pub use super::venue::Fate;
 use super::venue::Venue;
 
 pub const ACCOUNT: BrokerAccountId = BrokerAccountId(1);
 pub const A: StrategyId = StrategyId(1);
 pub const B: StrategyId = StrategyId(2);
-const INSTALLATION: Uuid = Uuid::from_u128(7);
-const START: UnixMicros = UnixMicros(1_700_000_000_000_000);
-const NOT_SENT_PAUSE: Duration = Duration::from_secs(1);
+pub const INSTALLATION: Uuid = Uuid::from_u128(7);
+pub const START: UnixMicros = UnixMicros(1_700_000_000_000_000);
 
 /// The directory.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct FakeView {
     pub strategies: BTreeMap<StrategyId, Arc<Strategy>>,
     pub halt: Option<HaltMode>,
@@ -44,31 +43,6 @@ impl View for FakeView {
     fn halt(&self, _: BrokerAccountId, _: StrategyId) -> Option<(HaltMode, String)> {
         self.halt.map(|mode| (mode, "a test".to_owned()))
     }
-}
-
-/// What becomes of a send.
-#[derive(Clone, Copy, Debug)]
-pub enum Fate {
-    /// Accepted and filled.
-    Fill,
-    /// Accepted, working.
-    Work,
-    /// Accepted, filled in part.
-    Part(i64),
-    /// Refused.
-    Reject,
-    /// Never left.
-    NotSent,
-    /// No answer, and it never arrived.
-    Lost,
-    /// No answer, but it arrived.
-    Unheard,
-    /// No answer, but it arrived and filled.
-    UnheardFill,
-    /// No answer, and it arrives after so many microseconds.
-    Late(i64),
-    /// Nothing happens yet: the test answers by itself.
-    Silent,
 }
 
 /// What becomes of a look-up; the truth where nothing is scripted.
@@ -103,7 +77,6 @@ pub struct World {
     /// How often the venue was asked for the symbol's rules.
     pub rules_asked: usize,
     repeated: Vec<ClientOrderId>,
-    next_signal: i64,
 }
 
 fn key() -> LaneKey {
@@ -142,10 +115,9 @@ impl World {
             canceled: Vec::new(),
             rules_asked: 0,
             repeated: Vec::new(),
-            next_signal: 1,
         };
         for id in [A, B] {
-            world.view.strategies.insert(id, Arc::new(strategy(id)));
+            world.view.strategies.insert(id, Arc::new(strategy(id, ACCOUNT, key().symbol)));
         }
         world
     }
@@ -173,26 +145,24 @@ impl World {
         self.inbox.clear();
         self.repeated.clear();
         self.link_up = false;
-        self.lane = lane(self.book.seed());
+        let work = self.book.unfinished(|_| true);
+        let (mut seeds, settled) = recovery::seeds(work, &self.view, |_| true, self.now);
+        assert!(settled.is_empty(), "nothing belongs to no lane");
+        self.lane = lane(seeds.remove(&key()).unwrap_or_default());
     }
 
     /// Stores a signal for a strategy without handing it to the lane.
     pub fn store(&mut self, strategy: StrategyId, action: &str, comment: &str) -> Job {
-        let signal = SignalBrief {
-            id: SignalId(self.next_signal),
-            user_id: UserId(1),
-            webhook_id: WebhookId(1),
-            source: SignalSource::Alert,
-            received_at: self.now,
-            received_tick: Some(self.tick),
-            action: if action == "BUY" { Action::Buy } else { Action::Sell },
-            intention: Intention::parse(comment).expect("a comment"),
-            price: None,
-        };
-        self.next_signal += 1;
-        let job = Job { signal, strategy_id: strategy };
-        self.book.store(job.clone());
-        job
+        let signal = alert(self.now, &[strategy], action, comment);
+        self.store_signal(signal)
+    }
+
+    fn store_signal(&mut self, signal: NewSignal) -> Job {
+        let strategy_id = signal.targets[0];
+        let id = self.book.store(signal, self.now);
+        let mut signal = recovery::brief(&self.book.signals[&id]);
+        signal.received_tick = Some(self.tick);
+        Job { signal, strategy_id }
     }
 
     /// Pauses a strategy.
@@ -202,12 +172,17 @@ impl World {
 
     /// A person has a strategy adopt what the venue holds, which was opened at 90.
     pub fn adopt(&mut self, strategy: StrategyId) -> SignalId {
-        let mut job = self.store(strategy, "SELL", "");
-        job.signal.source = SignalSource::Adopt;
-        job.signal.price = Some(Price(Decimal::from(90)));
+        let job = self.store_adoption(strategy);
         let id = job.signal.id;
         self.tell(Event::Signal(job));
         id
+    }
+
+    /// Stores the same without handing it to the lane.
+    pub fn store_adoption(&mut self, strategy: StrategyId) -> Job {
+        let price = Some(Price(Decimal::from(90)));
+        let signal = alert(self.now, &[strategy], "SELL", "");
+        self.store_signal(NewSignal { source: SignalSource::Adopt, price, ..signal })
     }
 
     /// A signal for a strategy arrives and is worked on as far as it goes.
@@ -255,7 +230,10 @@ impl World {
     /// Performs one effect.
     pub fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Record(changes) => self.repeated = self.book.record(*changes),
+            Effect::Record(changes) => {
+                let existed = self.book.record(changes, self.now);
+                self.repeated = existed.expect("accounts are not leased here");
+            }
             Effect::Submit(approved) if self.repeated.contains(&approved.request().client_order_id) => {
                 self.inbox.push_back(Event::IntentRepeated(approved.request().client_order_id));
             }
@@ -301,30 +279,7 @@ impl World {
         if !matches!(fate, Fate::NotSent) {
             self.sent.push(request.clone());
         }
-        let order_qty = request.order_qty;
-        match fate {
-            Fate::Fill | Fate::Work | Fate::Part(_) | Fate::Unheard | Fate::UnheardFill => {
-                self.venue.take(request);
-            }
-            Fate::Late(after) => self.venue.in_flight.push((self.tick + after, request)),
-            _ => {}
-        }
-        match fate {
-            Fate::Fill | Fate::UnheardFill => drop(self.venue.fill(id, order_qty, self.now)),
-            Fate::Part(units) => drop(self.venue.fill(id, qty(units), self.now)),
-            _ => {}
-        }
-        let outcome = match fate {
-            Fate::Fill | Fate::Work | Fate::Part(_) => SubmitOutcome::Accepted(self.venue.report(id)),
-            Fate::Reject => SubmitOutcome::Rejected { reason: "no margin".to_owned() },
-            Fate::NotSent => {
-                SubmitOutcome::NotSent { reason: "refused".to_owned(), retry_after: NOT_SENT_PAUSE }
-            }
-            Fate::Lost | Fate::Unheard | Fate::UnheardFill | Fate::Late(_) => {
-                SubmitOutcome::Unknown { evidence: "no answer".to_owned() }
-            }
-            Fate::Silent => return,
-        };
+        let Some(outcome) = self.venue.receive(request, fate, (self.now, self.tick)) else { return };
         self.inbox.push_back(Event::Submitted(id, self.now, outcome));
     }
 
@@ -332,8 +287,7 @@ impl World {
         let asked = self.asks.pop_front().unwrap_or(Asked::Truth);
         match asked {
             Asked::Truth if !self.link_up => LookUp::Unavailable { evidence: "down".to_owned() },
-            Asked::Truth if self.venue.orders.contains_key(&id) => LookUp::Found(self.venue.report(id)),
-            Asked::Truth => LookUp::NotFound,
+            Asked::Truth => self.venue.look_up(id),
             Asked::Unavailable => LookUp::Unavailable { evidence: "503".to_owned() },
         }
     }
@@ -342,15 +296,7 @@ impl World {
         if !self.link_up {
             return CancelOutcome::Unknown { evidence: "down".to_owned() };
         }
-        match self.venue.orders.get(&id) {
-            Some(order) if order.status.is_final() => CancelOutcome::NotOpen,
-            Some(_) if !self.cancels => CancelOutcome::Requested,
-            Some(_) => {
-                let _ = self.venue.end(id, OrderStatus::Canceled);
-                CancelOutcome::Done(self.venue.report(id))
-            }
-            None => CancelOutcome::NotOpen,
-        }
+        self.venue.cancel(id, self.cancels)
     }
 
     fn ask_net(&self, _: NetPurpose) -> Result<SignedQty, BrokerError> {
@@ -422,14 +368,35 @@ impl World {
     }
 }
 
-fn strategy(id: StrategyId) -> Strategy {
+/// A signal that no other repeats.
+pub fn alert(at: UnixMicros, targets: &[StrategyId], action: &str, comment: &str) -> NewSignal {
+    NewSignal {
+        user_id: UserId(1),
+        webhook_id: WebhookId(1),
+        source: SignalSource::Alert,
+        received_at: at,
+        action: if action == "BUY" { Action::Buy } else { Action::Sell },
+        comment: Some(comment.to_owned()),
+        price: None,
+        quantity: None,
+        symbol: None,
+        notes: Vec::new(),
+        remote_ip: None,
+        payload: String::new(),
+        repeat: None,
+        targets: targets.to_vec(),
+    }
+}
+
+/// A strategy that trades two of the symbol at a time.
+pub fn strategy(id: StrategyId, account: BrokerAccountId, symbol: Symbol) -> Strategy {
     Strategy {
         id,
         user_id: UserId(1),
         name: format!("strategy {id}"),
         webhook_id: WebhookId(1),
-        broker_account_id: ACCOUNT,
-        symbol: key().symbol,
+        broker_account_id: account,
+        symbol,
         behavior: Behavior {
             quantity: qty(2),
             max_position: qty(2),

@@ -11,9 +11,11 @@ use crate::columns::{Cells, Columns};
 
 /// The changes of a whole batch, in the order in which they were made.
 #[derive(Debug, Default)]
-pub(crate) struct Merged<'e> {
+pub struct Merged<'e> {
+    /// New orders, each once.
     pub intents: Vec<&'e Order>,
     orders: Latest<ClientOrderId, &'e Order>,
+    /// Fills.
     pub fills: Vec<&'e Fill>,
     positions: Latest<(StrategyId, &'e Symbol), &'e PositionRecord>,
     outcomes: Latest<(SignalId, StrategyId), &'e Outcome>,
@@ -23,7 +25,8 @@ pub(crate) struct Merged<'e> {
 
 /// An intent of the batch.
 #[derive(Debug)]
-pub(crate) struct Intent {
+pub struct Intent {
+    /// The order's id.
     pub id: ClientOrderId,
     /// Whether an earlier entry of the same batch made it.
     pub repeats_in_batch: bool,
@@ -64,22 +67,25 @@ impl<'e> Merged<'e> {
     }
 
     /// Orders as they stand after the batch.
+    #[must_use]
     pub fn orders(&self) -> &[&'e Order] {
         &self.orders.rows
     }
 
     /// Positions as they stand after the batch.
+    #[must_use]
     pub fn positions(&self) -> &[&'e PositionRecord] {
         &self.positions.rows
     }
 
     /// Outcomes as they stand after the batch.
+    #[must_use]
     pub fn outcomes(&self) -> &[&'e Outcome] {
         &self.outcomes.rows
     }
 
     /// The intents that existed before the batch, given the rows of the ids of those that were made.
-    pub fn existed<R: Cells>(&self, made: &[R]) -> Result<HashSet<ClientOrderId>, StoreError> {
+    pub(crate) fn existed<R: Cells>(&self, made: &[R]) -> Result<HashSet<ClientOrderId>, StoreError> {
         let mut existed: HashSet<_> =
             self.intents.iter().map(|order| order.request.client_order_id).collect();
         for row in made {

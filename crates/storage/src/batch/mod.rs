@@ -12,11 +12,12 @@ use atomik_ports::journal::{Entry, NewSignal, Receipt, Refusal, RepeatKeys, Sign
 
 use crate::rows::notes_text;
 use crate::values::Binds;
-pub(crate) use merge::{Intent, Merged};
-pub(crate) use repeats::{First, Key, RepeatKey, Verdict, WINDOW, key_of, window_key};
+pub use merge::{Intent, Merged};
+pub use repeats::{First, Key, RepeatKey, Verdict, key_of};
+pub(crate) use repeats::{WINDOW, window_key};
 
 /// Gives out ids and says which signals repeat an accepted one, in the order of the entries.
-pub(crate) trait Judge {
+pub trait Judge {
     /// The next id that signals and deliveries share.
     fn next_id(&mut self) -> i64;
     /// Judges a signal that would be stored under `id`, and remembers it where it is new.
@@ -27,16 +28,20 @@ pub(crate) trait Judge {
 
 /// Everything a call writes, in rows.
 #[derive(Debug, Default)]
-pub(crate) struct Batch<'e> {
+pub struct Batch<'e> {
+    /// Signals that are new.
     pub signals: Vec<SignalRow<'e>>,
+    /// Deliveries that became none.
     pub deliveries: Vec<DeliveryRow<'e>>,
+    /// One outcome for each target of a new signal.
     pub pending: Vec<Outcome>,
+    /// What lanes changed.
     pub changes: Merged<'e>,
 }
 
 /// A signal that is stored.
 #[derive(Debug)]
-pub(crate) struct SignalRow<'e> {
+pub struct SignalRow<'e> {
     id: SignalId,
     signal: &'e NewSignal,
     stored_at: UnixMicros,
@@ -44,7 +49,7 @@ pub(crate) struct SignalRow<'e> {
 
 /// A delivery that became no signal.
 #[derive(Debug)]
-pub(crate) struct DeliveryRow<'e> {
+pub struct DeliveryRow<'e> {
     id: i64,
     webhook_id: i64,
     received_at: UnixMicros,
@@ -61,7 +66,7 @@ pub(crate) struct DeliveryRow<'e> {
 
 /// What became of a call's entries, but for which intents existed before.
 #[derive(Debug)]
-pub(crate) struct Judged {
+pub struct Judged {
     receipts: Vec<Receipt>,
     /// The intents of each entry that brings changes, by its place.
     intents_at: Vec<(usize, Vec<Intent>)>,
@@ -96,6 +101,7 @@ impl Judged {
     }
 
     /// The same with the ids that were drawn, where -1 stood for the first of them.
+    #[must_use]
     pub fn with_ids(mut self, drawn: &[i64]) -> Self {
         for receipt in &mut self.receipts {
             if let Receipt::Stored { signal_id } | Receipt::Replayed { signal_id, .. } = receipt
@@ -110,6 +116,7 @@ impl Judged {
     }
 
     /// The receipts, once it is known which intents existed before.
+    #[must_use]
     pub fn receipts(mut self, existed: &HashSet<ClientOrderId>) -> Vec<Receipt> {
         for (place, intents) in self.intents_at {
             self.receipts[place] = Receipt::Recorded { repeated_intents: repeated_among(intents, existed) };

@@ -4,7 +4,7 @@ use atomik_domain::{SignalId, UnixMicros};
 use atomik_ports::journal::{ID_MEMORY_US, NewSignal, RepeatKeys};
 
 /// Webhook, and the kind of key followed by the key.
-pub(crate) type Key = (i64, [u8; 17]);
+pub type Key = (i64, [u8; 17]);
 
 /// The kind of a window's keys.
 pub(crate) const WINDOW: u8 = b'w';
@@ -12,9 +12,12 @@ const EXPLICIT: u8 = b'i';
 
 /// An accepted signal, as its repeats need it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct First {
+pub struct First {
+    /// Which one.
     pub signal_id: SignalId,
+    /// When its first byte was seen.
     pub received_at: UnixMicros,
+    /// When it was judged.
     pub accepted_at: UnixMicros,
     /// What came with an explicit id.
     pub body: Option<[u8; 16]>,
@@ -22,15 +25,24 @@ pub(crate) struct First {
 
 /// What a signal is.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
+    /// New.
     New,
-    Repeats { signal_id: SignalId, received_at: UnixMicros },
+    /// A repeat.
+    Repeats {
+        /// Of which one.
+        signal_id: SignalId,
+        /// When that was received.
+        received_at: UnixMicros,
+    },
+    /// One that brings a used id with another body.
     IdReused,
 }
 
 /// How a signal's repeats are recognized.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RepeatKey {
+pub struct RepeatKey {
+    /// What it is compared by.
     pub key: Key,
     /// How long it counts.
     pub counts_us: i64,
@@ -50,7 +62,8 @@ fn keyed(webhook_id: i64, kind: u8, hash: &[u8; 16]) -> Key {
 }
 
 /// A signal's key, where it has one that counts.
-pub(crate) fn key_of(signal: &NewSignal) -> Option<RepeatKey> {
+#[must_use]
+pub fn key_of(signal: &NewSignal) -> Option<RepeatKey> {
     let webhook_id = signal.webhook_id.0;
     match signal.repeat.as_ref()? {
         RepeatKeys::Window { window_us, .. } if *window_us <= 0 => None,
@@ -67,6 +80,7 @@ pub(crate) fn key_of(signal: &NewSignal) -> Option<RepeatKey> {
 
 impl RepeatKey {
     /// What a signal with this key is at a moment, given the accepted one with the same key.
+    #[must_use]
     pub fn verdict(&self, first: Option<&First>, at: UnixMicros) -> Verdict {
         // The distance, whichever way: a clock that was set back must not make an hour's alerts repeats.
         let counts = |first: &&First| {
