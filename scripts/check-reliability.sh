@@ -30,7 +30,7 @@ done < <(awk '
         parts = split($0, part, "`")
         for (i = 2; i <= parts; i += 2) {
             if (part[i] ~ /^(crates|web)\//) file = part[i]
-            else print file "\t" part[i]
+            else if (part[i] !~ /^(scripts|docs|deploy)\//) print file "\t" part[i]
         }
     }' "$page")
 # That the lists are read at all.
