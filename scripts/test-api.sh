@@ -17,7 +17,8 @@ if [ ! -f "$env/.$package" ]; then
     touch "$env/.$package"
 fi
 
-cargo build --quiet --workspace --bin atomik
+# With the example, which is not needed here, nothing is compiled anew that the tests have compiled.
+cargo build --quiet --workspace --bin atomik --example venue
 atomik="${CARGO_TARGET_DIR:-target}/debug/atomik"
 folder=$(mktemp -d "${TMPDIR:-/tmp}/atomik-api.XXXXXX")
 stop() {

@@ -6,8 +6,7 @@ cd "$(dirname "$0")/.."
 scripts/build-dashboard.sh
 CHROMIUM=$(scripts/need-browser.sh)
 export CHROMIUM
-cargo build --quiet --workspace --bin atomik
-cargo build --quiet --workspace --example venue
+cargo build --quiet --workspace --bin atomik --example venue
 built=$(realpath "${CARGO_TARGET_DIR:-target}/debug")
 cd web
 ATOMIK_BINARY=$built/atomik ATOMIK_VENUE=$built/examples/venue npm run --silent e2e

@@ -203,7 +203,10 @@ impl Lane {
             // An order of the last run may have been filled since it was looked up: once more, before entries are denied for it.
             self.differed_at = Some(self.trades);
             self.ask_at = context.tick;
-        } else if !is_open || self.books_state == BooksState::NotCompared {
+            self.look_up_open(context, |_| true);
+            return;
+        }
+        if !is_open || self.books_state == BooksState::NotCompared {
             // With orders of the last run still open, exits may go on, and entries are denied until both are equal.
             self.books_state = BooksState::Differ;
         }

@@ -207,8 +207,8 @@ impl Cluster {
     }
 
     /// The journals: each accepted alert is one signal, whose outcome is final; the venues hold what is said to be filled, and
-    /// no order was made twice. Gives how many bought nothing.
-    pub fn assert_exact(&self, node: &Server, accepted: usize) -> usize {
+    /// no order was made twice. Gives why some bought nothing.
+    pub fn assert_exact(&self, node: &Server, accepted: usize) -> Vec<String> {
         let is_final = |signal: &Value| !["pending", "unknown"].contains(&signal["status"].as_str().unwrap());
         let mut signals = Vec::new();
         eventually("final outcomes", || {
@@ -243,7 +243,13 @@ impl Cluster {
                 .sum();
             assert_eq!(recorded, Decimal::from(filled), "our books of venue {venue}");
         }
-        unfilled.len()
+        unfilled
+    }
+
+    /// The same where nothing hinders any alert from buying.
+    pub fn assert_all_filled(&self, node: &Server, accepted: usize) {
+        let unfilled = self.assert_exact(node, accepted);
+        assert!(unfilled.is_empty(), "{unfilled:?}");
     }
 }
 

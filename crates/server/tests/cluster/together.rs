@@ -24,7 +24,7 @@ async fn alerts_to_all_nodes_trade_once_each(#[case] redis: Redis) {
         let addresses = addresses(&nodes);
         let load = Load::new(&cluster, &addresses);
         load.run(|load| load.wait_for_more(10));
-        assert_eq!(cluster.assert_exact(&nodes[1], load.accepted()), 0);
+        cluster.assert_all_filled(&nodes[1], load.accepted());
     });
 }
 
@@ -59,7 +59,7 @@ async fn three_hundred_identical_alerts_over_all_nodes_trade_once(#[case] redis:
         // Ten a second in all; what the clock has let pass meanwhile beside.
         assert!((3..=30).contains(&accepted.len()), "{}", accepted.len());
         assert!(answers.iter().all(|answer| [202, 429].contains(&status_of(answer))));
-        assert_eq!(cluster.assert_exact(&nodes[0], 1), 0);
+        cluster.assert_all_filled(&nodes[0], 1);
     });
 }
 
@@ -91,7 +91,7 @@ async fn what_is_changed_on_one_node_holds_on_all_within_a_second(#[case] redis:
             answers.iter().all(|answer| *answer == 404)
         });
         assert!(began.elapsed() < soon);
-        assert_eq!(cluster.assert_exact(&nodes[0], taken), 0);
+        cluster.assert_all_filled(&nodes[0], taken);
         // A halt that is declared on one node denies on whichever works on the account.
         let halt = cluster.post(
             &nodes[1],
@@ -140,7 +140,7 @@ async fn every_node_answers_for_every_account_and_shows_what_happens_everywhere(
             let answer = post(&nodes[0].address, &hook.path, r#"{"action":"BUY","price":"100"}"#).unwrap();
             assert_eq!(status_of(&answer), 202, "{answer}");
         }
-        assert_eq!(cluster.assert_exact(&nodes[1], 3), 0);
+        cluster.assert_all_filled(&nodes[1], 3);
         for stream in &mut streams {
             wait_for_fills(stream, 3);
         }
@@ -201,6 +201,6 @@ async fn accounts_are_spread_anew_when_nodes_join_and_leave_under_load(#[case] r
             cluster.wait_for_spread(&first, &[4]);
             load.wait_for_more(5);
         });
-        assert_eq!(cluster.assert_exact(&first, load.accepted()), 0);
+        cluster.assert_all_filled(&first, load.accepted());
     });
 }
