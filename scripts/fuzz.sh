@@ -40,7 +40,10 @@ flags=(
 )
 # With the target named, build scripts and macros are built without them.
 triple=$(rustc -vV | sed -n 's/^host: //p')
-RUSTFLAGS="${flags[*]}" cargo build --quiet --release --locked --manifest-path fuzz/Cargo.toml --target "$triple" \
+# A short run is over before faster code has paid for its compiling.
+profile=release built=release
+if [ "$seconds" -le 60 ]; then profile=dev built=debug; fi
+RUSTFLAGS="${flags[*]}" cargo build --quiet --profile "$profile" --locked --manifest-path fuzz/Cargo.toml --target "$triple" \
     --target-dir "$place/build" --bins
 
 status=0
@@ -53,7 +56,7 @@ for target in "${targets[@]}"; do
     esac
     [ -d "${recorded[0]:-nowhere}" ] || recorded=()
     log="$place/$target.log"
-    if "$place/build/$triple/release/$target" "$place/corpus/$target" "fuzz/corpus/$target" "fuzz/seeds/$target" "${recorded[@]}" \
+    if "$place/build/$triple/$built/$target" "$place/corpus/$target" "fuzz/corpus/$target" "fuzz/seeds/$target" "${recorded[@]}" \
         -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="$place/artifacts/$target/" >"$log" 2>&1; then
         executed=$(awk '/stat::number_of_executed_units/ { print $2 }' "$log")
@@ -65,7 +68,7 @@ for target in "${targets[@]}"; do
     fi
     if [ -n "$keep" ]; then
         # The smallest set that reaches as much.
-        "$place/build/$triple/release/$target" -merge=1 -max_len=1024 "fuzz/corpus/$target" "$place/corpus/$target" >/dev/null 2>&1
+        "$place/build/$triple/$built/$target" -merge=1 -max_len=1024 "fuzz/corpus/$target" "$place/corpus/$target" >/dev/null 2>&1
     fi
 done
 exit "$status"
