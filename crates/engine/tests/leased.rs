@@ -65,22 +65,20 @@ async fn an_order_leaves_while_the_leases_are_good() {
 #[tokio::test]
 async fn nothing_is_begun_without_good_leases() {
     let (house, cluster, venue) = node().await;
-    house.store.stall_intents(true);
+    run_out(&house, &cluster).await;
+    // Informed, and decided a moment ago: nothing but the leases holds the order back.
+    house.engine.refresh().await.unwrap();
     house.send(r#"{"action":"BUY"}"#).await;
-    until("the record is under way", async || house.store.intents_begun.load(Ordering::SeqCst) == 1).await;
-    // By the wall clock alone: the approval stays fresh, so that nothing but the leases holds the order back.
-    cluster.fails.store(true, Ordering::SeqCst);
-    house.clock.pass_us(i64::try_from(LONG.as_micros()).unwrap());
-    house.store.stall_intents(false);
     let is_held_back = async || {
         let record = house.signals().await.remove(0);
         record.orders.first().is_some_and(|order| order.reason.is_some())
     };
     until("it is held back", is_held_back).await;
-    assert_ne!(status(&house).await.1, Code::OrderUnknown, "it is known that it has not left");
     assert_eq!(venue.submits.load(Ordering::SeqCst), 0);
+    assert_eq!(venue.look_ups.load(Ordering::SeqCst), 0, "it is known that it has not left");
+    assert_ne!(status(&house).await.1, Code::OrderUnknown);
     beat_again(&cluster).await;
-    until("it is settled", async || status(&house).await.0.is_final()).await;
+    until("it leaves after all", async || status(&house).await.0 == OutcomeStatus::Filled).await;
 }
 
 #[tokio::test]
