@@ -187,6 +187,17 @@ fn an_unknown_entry_of_the_last_run_is_sent_again_once_it_is_proven_absent_and_s
     assert_eq!(world.position(A), net(2));
 }
 
+/// A crash, a signal that is stored meanwhile, and the next process, which is connected and about to hear of it.
+fn restart_while_an_entry_waits(world: &mut World) -> SignalId {
+    world.crash();
+    let job = world.store(A, "BUY", "");
+    let signal = job.signal.id;
+    world.link_up = true;
+    world.decide(Event::Connected(world.venue.capabilities()));
+    world.inbox.push_back(Event::Signal(job));
+    signal
+}
+
 #[test]
 fn no_entry_leaves_after_a_restart_before_the_last_runs_orders_are_accounted_for() {
     let mut world = World::new();
@@ -195,12 +206,7 @@ fn no_entry_leaves_after_a_restart_before_the_last_runs_orders_are_accounted_for
     let first = world.signal(A, "BUY", "");
     let request = world.sent[0].clone();
     world.venue.take(request.clone());
-    world.crash();
-    let second = world.store(A, "BUY", "");
-    let second_id = second.signal.id;
-    world.link_up = true;
-    world.decide(Event::Connected(world.venue.capabilities()));
-    world.inbox.push_back(Event::Signal(second));
+    let second = restart_while_an_entry_waits(&mut world);
     // The books are answered, the look-up is not yet.
     let mut held = None;
     loop {
@@ -216,11 +222,11 @@ fn no_entry_leaves_after_a_restart_before_the_last_runs_orders_are_accounted_for
     // However long that takes.
     world.pass(10);
     assert_eq!(world.sent.len(), 1, "the second entry waits");
-    world.expect(second_id, A, OutcomeStatus::Pending, Code::Accepted);
+    world.expect(second, A, OutcomeStatus::Pending, Code::Accepted);
     world.tell(held.expect("the order was asked about"));
     world.fill(request.client_order_id, 2);
     world.expect(first, A, OutcomeStatus::Filled, Code::Filled);
-    world.expect(second_id, A, OutcomeStatus::Filled, Code::Filled);
+    world.expect(second, A, OutcomeStatus::Filled, Code::Filled);
     assert_eq!(world.position(A), net(4));
 }
 
@@ -231,12 +237,7 @@ fn an_order_that_fills_between_its_look_up_and_the_books_denies_no_entry() {
     world.then([Fate::Work]);
     let first = world.signal(A, "BUY", "");
     let id = world.id(first, A, 0);
-    world.crash();
-    let second = world.store(A, "BUY", "");
-    let second_id = second.signal.id;
-    world.link_up = true;
-    world.decide(Event::Connected(world.venue.capabilities()));
-    world.inbox.push_back(Event::Signal(second));
+    let second = restart_while_an_entry_waits(&mut world);
     let mut unheard = None;
     while unheard.is_none() {
         if let Some(effect) = world.effects.pop_front() {
@@ -252,7 +253,7 @@ fn an_order_that_fills_between_its_look_up_and_the_books_denies_no_entry() {
     world.run();
     world.pass(2);
     world.expect(first, A, OutcomeStatus::Filled, Code::Filled);
-    world.expect(second_id, A, OutcomeStatus::Filled, Code::Filled);
+    world.expect(second, A, OutcomeStatus::Filled, Code::Filled);
     assert_eq!(world.position(A), net(4));
 }
 
