@@ -46,8 +46,19 @@ pub enum Connection {
     Up(Arc<dyn Broker>),
     /// The account was unlinked: it never will be again.
     Unlinked,
+    /// This node gives the account away: orders whose recording has begun still leave, over the connection there was, and
+    /// nothing else is begun.
+    Leaving(Option<Arc<dyn Broker>>),
     /// Another node works on the account now, and goes on from what is recorded.
     Lost,
+}
+
+impl Connection {
+    /// Whether this node begins nothing on the account any more.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Leaving(_) | Self::Lost)
+    }
 }
 
 /// One account's connection, shared by its lanes.
@@ -58,7 +69,7 @@ pub struct Link {
     pub user_id: UserId,
     /// Under which lease its lanes work; `None` where accounts are not leased.
     pub lease: Option<Lease>,
-    /// How many orders are on their way to the venue and not answered.
+    /// How many steps with orders are on their way, from before their record to the venue's answer.
     sending: AtomicUsize,
     /// Watched by the lanes, so that each knows the last word on it however busy it is.
     connection: watch::Sender<Connection>,
@@ -111,13 +122,42 @@ impl Link {
     pub fn broker(&self) -> Option<Arc<dyn Broker>> {
         match &*self.connection.borrow() {
             Connection::Up(broker) => Some(Arc::clone(broker)),
+            Connection::Down | Connection::Unlinked | Connection::Leaving(_) | Connection::Lost => None,
+        }
+    }
+
+    /// The connection for an order whose recording has begun: also while the account is given away.
+    #[must_use]
+    pub fn broker_for_begun(&self) -> Option<Arc<dyn Broker>> {
+        match &*self.connection.borrow() {
+            Connection::Up(broker) => Some(Arc::clone(broker)),
+            Connection::Leaving(broker) => broker.clone(),
             Connection::Down | Connection::Unlinked | Connection::Lost => None,
         }
     }
 
     /// Another node works on the account now.
     pub fn lose(&self) {
-        self.set_connection(Connection::Lost);
+        self.connection.send_if_modified(|known| {
+            let is_news = !matches!(known, Connection::Unlinked | Connection::Lost);
+            if is_news {
+                *known = Connection::Lost;
+            }
+            is_news
+        });
+    }
+
+    /// This node gives the account away: see [`Connection::Leaving`].
+    pub fn give_away(&self) {
+        self.connection.send_if_modified(|known| {
+            let broker = match known {
+                Connection::Up(broker) => Some(Arc::clone(broker)),
+                Connection::Down => None,
+                Connection::Unlinked | Connection::Leaving(_) | Connection::Lost => return false,
+            };
+            *known = Connection::Leaving(broker);
+            true
+        });
     }
 
     /// Whether another node works on the account now.
@@ -126,17 +166,23 @@ impl Link {
         matches!(&*self.connection.borrow(), Connection::Lost)
     }
 
-    /// An order is about to be sent: as long as what is given lives, no other node begins with the account. `None` where
-    /// one may have begun.
+    /// Whether this node begins nothing on the account any more.
     #[must_use]
-    pub fn begin_sending(self: &Arc<Self>) -> Option<Sending> {
-        // Counted first: whoever lets the account go looks at the count after it is lost.
-        self.sending.fetch_add(1, Ordering::SeqCst);
-        let sending = Sending(Arc::clone(self));
-        (!self.is_lost()).then_some(sending)
+    pub fn is_gone(&self) -> bool {
+        self.connection.borrow().is_gone()
     }
 
-    /// How many orders are on their way and not answered.
+    /// An order is about to be recorded and sent: as long as what is given lives, no other node begins with an account that
+    /// this one gives away. `None` where one may have begun.
+    #[must_use]
+    pub fn begin_sending(self: &Arc<Self>) -> Option<Sending> {
+        // Counted first: whoever lets the account go looks at the count after it is gone.
+        self.sending.fetch_add(1, Ordering::SeqCst);
+        let sending = Sending(Arc::clone(self));
+        (!self.is_gone()).then_some(sending)
+    }
+
+    /// How many steps with orders are on their way, from before their record to the venue's answer.
     #[must_use]
     pub fn sending(&self) -> usize {
         self.sending.load(Ordering::SeqCst)
@@ -165,11 +211,11 @@ impl Link {
 
     fn set_connection(&self, connection: Connection) {
         self.connection.send_if_modified(|known| {
-            let is_linked = !matches!(known, Connection::Unlinked | Connection::Lost);
-            if is_linked {
+            let is_ours = matches!(known, Connection::Down | Connection::Up(_));
+            if is_ours {
                 *known = connection;
             }
-            is_linked
+            is_ours
         });
     }
 
@@ -211,7 +257,7 @@ impl Link {
     }
 }
 
-/// An order on its way to the venue.
+/// An order on its way: from before its record to the venue's answer.
 pub struct Sending(Arc<Link>);
 
 impl Drop for Sending {
@@ -247,11 +293,12 @@ impl Accounts {
         self.lock().values().map(|account| Arc::clone(&account.link)).collect()
     }
 
-    /// Ends an account's link because another node works on the account now, and gives it.
-    pub fn lose(&self, id: BrokerAccountId) -> Option<Arc<Link>> {
-        let lost = self.lock().remove(&id)?;
-        lost.link.lose();
-        Some(lost.link)
+    /// Lets an account go that another node has or will have, and gives its link, which it ends as it is told to.
+    pub fn let_go(&self, id: BrokerAccountId, end: fn(&Link)) -> Option<Arc<Link>> {
+        let account = self.lock().remove(&id)?;
+        // Before the connection's keeper hears, from the settings that are dropped here, that there is nothing left to keep.
+        end(&account.link);
+        Some(account.link)
     }
 
     /// Whether an account was unlinked so long ago, as far as is known here, that nothing is left to settle there. Whoever
@@ -322,7 +369,7 @@ async fn keep_up(
     let mut connection = link.watch();
     loop {
         // A node that may have lost the account does not throw out whoever works on it now.
-        while !work.may_send() && !link.is_lost() {
+        while !work.may_send() && !link.is_gone() {
             tokio::select! {
                 () = tokio::time::sleep(FIRST_PAUSE) => {}
                 () = work.stopped() => return,
@@ -332,7 +379,7 @@ async fn keep_up(
         let (reports, reports_in) = mpsc::channel(REPORTS);
         let connected = tokio::select! {
             connected = connect(&work, &account, reports) => connected,
-            _ = connection.wait_for(|connection| matches!(connection, Connection::Lost)) => return,
+            _ = connection.wait_for(Connection::is_gone) => return,
         };
         let began = Instant::now();
         let wait = match connected {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use atomik_domain::{Code, OrderStatus, OutcomeStatus};
 use atomik_ports::cluster::LEASE_LIFE;
+use rstest::rstest;
 
 use house::cluster::SoloCluster;
 use house::venue::{Connector, CountingVenue};
@@ -41,8 +42,13 @@ async fn run_out(house: &House, cluster: &SoloCluster) {
 
 /// Beats go well again.
 async fn beat_again(cluster: &SoloCluster) {
-    let before = cluster.beats.load(Ordering::SeqCst);
     cluster.fails.store(false, Ordering::SeqCst);
+    beats_go_on(cluster).await;
+}
+
+/// At least one more beat has begun and was taken in.
+async fn beats_go_on(cluster: &SoloCluster) {
+    let before = cluster.beats.load(Ordering::SeqCst);
     until("beats go well", async || cluster.beats.load(Ordering::SeqCst) >= before + 2).await;
 }
 
@@ -51,6 +57,13 @@ async fn begin(house: &House, venue: &CountingVenue) {
     venue.holds.send_replace(true);
     house.send(r#"{"action":"BUY"}"#).await;
     until("it is on its way", async || venue.submits.load(Ordering::SeqCst) == 1).await;
+}
+
+/// An order is being recorded: the record has been handed to the store, which does not go on.
+async fn record(house: &House) {
+    house.store.stall_intents(true);
+    house.send(r#"{"action":"BUY"}"#).await;
+    until("the record is under way", async || house.store.intents_begun.load(Ordering::SeqCst) == 1).await;
 }
 
 #[tokio::test]
@@ -107,12 +120,51 @@ async fn an_order_on_its_way_stays_when_the_leases_had_run_out_and_are_good_agai
 #[tokio::test]
 async fn nothing_is_done_about_what_was_refused_because_the_lease_is_anothers() {
     let (house, _cluster, venue) = node().await;
-    house.store.stall_intents(true);
-    house.send(r#"{"action":"BUY"}"#).await;
-    until("the record is under way", async || house.store.intents_begun.load(Ordering::SeqCst) == 1).await;
+    record(&house).await;
     house.store.refuses_leases.store(true, Ordering::SeqCst);
     house.store.stall_intents(false);
     until("the account is let go", async || house.engine.broker(house.tenant.account.id).is_none()).await;
     assert_eq!(venue.submits.load(Ordering::SeqCst), 0);
     assert!(house.signals().await.remove(0).orders.iter().all(|order| order.status == OrderStatus::Denied));
+}
+
+#[tokio::test]
+async fn an_account_is_given_back_after_the_order_that_was_being_recorded_has_left_and_was_answered() {
+    let (house, cluster, venue) = node().await;
+    cluster.hold_beats().await;
+    record(&house).await;
+    cluster.wants_back.store(true, Ordering::SeqCst);
+    venue.holds.send_replace(true);
+    cluster.pass_a_beat().await;
+    assert!(house.engine.broker(house.tenant.account.id).is_none(), "the account is given away");
+    house.store.stall_intents(false);
+    until("the order is on its way", async || venue.submits.load(Ordering::SeqCst) == 1).await;
+    cluster.release_beats();
+    beats_go_on(&cluster).await;
+    assert!(!cluster.is_taken.load(Ordering::SeqCst), "not while an order is on its way");
+    venue.holds.send_replace(false);
+    until("it is given back", async || cluster.is_taken.load(Ordering::SeqCst)).await;
+    assert_eq!(venue.arrived.load(Ordering::SeqCst), 1);
+}
+
+#[rstest]
+#[case::held_until_then(false)]
+#[case::being_given_away(true)]
+#[tokio::test]
+async fn an_order_that_was_being_recorded_stays_when_another_node_has_the_account(#[case] is_leaving: bool) {
+    let (house, cluster, venue) = node().await;
+    cluster.hold_beats().await;
+    record(&house).await;
+    if is_leaving {
+        cluster.wants_back.store(true, Ordering::SeqCst);
+        cluster.pass_a_beat().await;
+    }
+    cluster.is_taken.store(true, Ordering::SeqCst);
+    cluster.pass_a_beat().await;
+    assert!(house.engine.broker(house.tenant.account.id).is_none(), "the account is let go");
+    house.store.stall_intents(false);
+    until("it is recorded", async || house.engine.depths().records == 0).await;
+    cluster.release_beats();
+    beats_go_on(&cluster).await;
+    assert_eq!(venue.submits.load(Ordering::SeqCst), 0, "whoever has the account asks the broker first");
 }

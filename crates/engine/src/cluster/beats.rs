@@ -20,7 +20,7 @@ use crate::work::Work;
 
 /// How often a node says that it lives.
 const PACE: Duration = Duration::from_secs(1);
-/// The pause after a beat that failed.
+/// The pause after a beat that failed, and while an account is given away: the next node waits for it.
 const AGAIN: Duration = Duration::from_millis(200);
 /// The least time between two beats, however much is changed.
 const LEAST: Duration = Duration::from_millis(20);
@@ -30,7 +30,7 @@ pub(crate) struct Beats {
     taking: Taking,
     /// What this node held at the last beat, taken over or not yet.
     leases: Vec<Lease>,
-    /// Accounts that are let go and whose last orders are not answered yet: nobody else may begin before.
+    /// Accounts that are given away and whose last orders are not answered yet: nobody else may begin before.
     leaving: HashMap<BrokerAccountId, (Lease, Option<Arc<Link>>)>,
     /// Takes accounts over, beside the beats: however long that takes, this node lives.
     under_way: Option<JoinHandle<()>>,
@@ -66,7 +66,7 @@ impl Beats {
     /// Beats until the engine's workers end.
     pub async fn run(mut self) {
         loop {
-            let pace = if self.is_failing { AGAIN } else { PACE };
+            let pace = if self.is_failing || !self.leaving.is_empty() { AGAIN } else { PACE };
             tokio::select! {
                 () = tokio::time::sleep(pace) => {}
                 () = self.taking.membership.hurry.notified() => tokio::time::sleep(LEAST).await,
@@ -112,7 +112,7 @@ impl Beats {
         Ok(beat)
     }
 
-    /// The leases of accounts that are let go, and whose orders are all answered.
+    /// The leases of accounts that are given away, and whose orders are all answered.
     fn answered(&self) -> Vec<Lease> {
         let answered = |link: &Option<Arc<Link>>| link.as_ref().is_none_or(|link| link.sending() == 0);
         self.leaving.values().filter(|(_, link)| answered(link)).map(|(lease, _)| *lease).collect()
@@ -158,9 +158,15 @@ impl Beats {
             self.taking.membership.held().values().filter(|lease| !now.contains(lease)).copied().collect();
         for lease in lost {
             tracing::warn!(account = %lease.broker_account_id, "another node has taken an account over");
-            self.taking.abandon(lease.broker_account_id);
+            self.taking.abandon(lease.broker_account_id, Link::lose);
         }
-        self.leaving.retain(|_, (lease, _)| now.contains(lease));
+        self.leaving.retain(|_, (lease, link)| {
+            let is_ours = now.contains(lease);
+            if let (false, Some(link)) = (is_ours, link) {
+                link.lose();
+            }
+            is_ours
+        });
     }
 
     /// Begins to give accounts back, those with the least to do first.
@@ -172,10 +178,15 @@ impl Beats {
         held.sort_by_cached_key(|lease| (self.taking.lanes.load_of(lease.broker_account_id), *lease));
         for lease in held.into_iter().take(excess) {
             tracing::info!(account = %lease.broker_account_id, "giving an account to another node");
-            let link = self.taking.abandon(lease.broker_account_id);
-            self.leaving.insert(lease.broker_account_id, (lease, link));
+            self.give_away(lease);
         }
         self.taking.membership.hurry();
+    }
+
+    /// Begins nothing more on an account; what is recorded leaves all the same, before the lease is given back.
+    fn give_away(&mut self, lease: Lease) {
+        let link = self.taking.abandon(lease.broker_account_id, Link::give_away);
+        self.leaving.insert(lease.broker_account_id, (lease, link));
     }
 
     /// Gives everything back whose last orders are answered.
@@ -186,8 +197,9 @@ impl Beats {
             let _ = under_way.await;
         }
         for lease in std::mem::take(&mut self.leases) {
-            let link = self.taking.abandon(lease.broker_account_id);
-            self.leaving.entry(lease.broker_account_id).or_insert((lease, link));
+            if !self.leaving.contains_key(&lease.broker_account_id) {
+                self.give_away(lease);
+            }
         }
         match self.taking.membership.cluster.leave(&self.answered()).await {
             Ok(()) => Message::Leases.publish(&*self.taking.membership.bus).await,
@@ -208,11 +220,12 @@ struct Taking {
 }
 
 impl Taking {
-    /// Ends all work on an account as it is, and settles nothing: whoever has it next goes on from what is recorded.
-    fn abandon(&self, account: BrokerAccountId) -> Option<Arc<Link>> {
+    /// Begins nothing more on an account and settles nothing: whoever has it next goes on from what is recorded. `end` says what
+    /// becomes of orders on their way.
+    fn abandon(&self, account: BrokerAccountId, end: fn(&Link)) -> Option<Arc<Link>> {
         self.membership.ready().remove(&account);
         self.membership.held().remove(&account);
-        let link = self.accounts.lose(account);
+        let link = self.accounts.let_go(account, end);
         self.lanes.unlink(account);
         self.membership.courier.forget_account(account);
         link
@@ -279,7 +292,7 @@ impl Taking {
         }
         self.membership.cluster.retire(&done).await?;
         for lease in &done {
-            self.abandon(lease.broker_account_id);
+            self.abandon(lease.broker_account_id, Link::lose);
             self.accounts.forget(lease.broker_account_id);
         }
         Ok(())

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::departure::{Departure, stays};
 use super::{Context, Effect, Event, Lane, NetPurpose, Question, View};
-use crate::accounts::{Connection, Link};
+use crate::accounts::{Connection, Link, Sending};
 use crate::cluster::Moment;
 use crate::events::EventBody;
 use crate::lanes::{LaneView, Lanes};
@@ -82,7 +82,7 @@ impl LaneRunner {
                 // The connection first: a lane that nobody can tell anything any more must still hear that it ends.
                 _ = connection.changed() => {
                     let now = connection.borrow_and_update().clone();
-                    if matches!(now, Connection::Lost) {
+                    if now.is_gone() {
                         return;
                     }
                     self.connection_changed(now).await;
@@ -93,7 +93,7 @@ impl LaneRunner {
             };
             let Some(event) = event else { return };
             self.step(event).await;
-            if self.link.is_lost() {
+            if self.link.is_gone() {
                 return;
             }
         }
@@ -122,7 +122,7 @@ impl LaneRunner {
                 self.step(Event::Connected(broker.capabilities().clone())).await;
             }
             Connection::Unlinked => self.step(Event::Unlinked).await,
-            Connection::Lost => {} // looked at before every step
+            Connection::Leaving(_) | Connection::Lost => {} // looked at before every step
         }
     }
 
@@ -139,6 +139,12 @@ impl LaneRunner {
         let effects = self.lane.handle(&context, event);
         work.count_approved(self.lane.take_approvals());
         self.show();
+        let mut sending = None;
+        if effects.iter().any(|effect| matches!(effect, Effect::Submit(_))) {
+            // Before the record: what is recorded and has not left, the next node would have to ask the broker for.
+            let Some(begun) = self.link.begin_sending() else { return };
+            sending = Some(Arc::new(begun));
+        }
         let mut repeated = Vec::new();
         for effect in effects {
             match effect {
@@ -150,7 +156,7 @@ impl LaneRunner {
                 Effect::Submit(approved) if repeated.contains(&approved.request().client_order_id) => {
                     self.feed(Event::IntentRepeated(approved.request().client_order_id));
                 }
-                Effect::Submit(approved) => self.submit(approved, decided).await,
+                Effect::Submit(approved) => self.submit(approved, decided, sending.clone()).await,
                 Effect::LookUp(id, question) => self.look_up(id, question),
                 Effect::Cancel(id) => self.cancel(id),
                 Effect::AskNet(purpose) => self.ask_net(purpose),
@@ -192,11 +198,12 @@ impl LaneRunner {
         }
     }
 
-    async fn submit(&self, approved: Approved, decided: Decided) {
+    /// `sending` is held until the venue has answered.
+    async fn submit(&self, approved: Approved, decided: Decided, sending: Option<Arc<Sending>>) {
         let lapses = self.work.lapses();
         let id = approved.request().client_order_id;
         let sent_at = self.work.clock.now();
-        let broker = self.link.broker();
+        let broker = self.link.broker_for_begun();
         if let Err(outcome) = self.last_look(&approved, decided, broker.is_some()) {
             self.feed(Event::Submitted(id, sent_at, outcome));
             return;
@@ -207,7 +214,6 @@ impl LaneRunner {
             self.feed(Event::Submitted(id, sent_at, outcome));
             return;
         }
-        let Some(sending) = self.link.begin_sending() else { return };
         self.link.route(id, self.answers.clone());
         failpoint::hit("before_submit");
         let work = Arc::clone(&self.work);
@@ -297,13 +303,17 @@ impl LaneRunner {
         });
     }
 
-    /// Runs a question beside the lane and feeds its answer back.
+    /// Runs a question beside the lane and feeds its answer back. A lane that has been let go hears none: whoever works on the
+    /// account next asks again.
     fn ask(&self, question: impl Future<Output = Event> + Send + 'static) {
-        let Some(answers) = self.answers.upgrade() else { return };
+        // This sender keeps the lane.
+        let answers = self.answers.upgrade();
         tokio::spawn(async move {
             let event = question.await;
-            // This sender keeps the lane: it is gone only where the program ends, and the next start asks again.
-            let _ = answers.send(event).await;
+            if let Some(answers) = answers {
+                // It is gone only where the program ends, and the next start asks again.
+                let _ = answers.send(event).await;
+            }
         });
     }
 

@@ -11,20 +11,45 @@ use atomik_ports::cluster::{AccountShown, Beat, Lease, Node, NodeCard, NodeId, W
 use atomik_ports::operations::UnfinishedWork;
 use atomik_ports::{Bus, Cluster, Directory, Operations, StoreError};
 use atomik_testkit::builders::START;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::faulty::FaultyStore;
+use super::until;
 
 /// The cluster.
-#[derive(Default)]
 pub struct SoloCluster {
     store: Mutex<Option<Arc<FaultyStore>>>,
     /// Whether beats fail.
     pub fails: AtomicBool,
+    /// How many beats have begun.
+    pub begun: AtomicUsize,
     /// How many beats went well.
     pub beats: AtomicUsize,
+    /// Whether each beat waits for a permit.
+    is_held: AtomicBool,
+    permits: Semaphore,
+    /// Whether the node has more than its share, until it has given its accounts back.
+    pub wants_back: AtomicBool,
+    /// Whether another node has the accounts.
+    pub is_taken: AtomicBool,
     /// Keeps the listeners' ends.
     listeners: Mutex<Vec<mpsc::Sender<Heard>>>,
+}
+
+impl Default for SoloCluster {
+    fn default() -> Self {
+        Self {
+            store: Mutex::default(),
+            fails: AtomicBool::default(),
+            begun: AtomicUsize::default(),
+            beats: AtomicUsize::default(),
+            is_held: AtomicBool::default(),
+            permits: Semaphore::new(0),
+            wants_back: AtomicBool::default(),
+            is_taken: AtomicBool::default(),
+            listeners: Mutex::default(),
+        }
+    }
 }
 
 impl SoloCluster {
@@ -38,6 +63,26 @@ impl SoloCluster {
             started_at: START,
         };
         ClusterParts { cluster: Arc::clone(&self) as Arc<dyn Cluster>, bus: self, fast_bus: None, card }
+    }
+
+    /// Has the next beat wait at its begin.
+    pub async fn hold_beats(&self) {
+        let before = self.begun.load(Ordering::SeqCst);
+        self.is_held.store(true, Ordering::SeqCst);
+        until("a beat waits", async || self.begun.load(Ordering::SeqCst) > before).await;
+    }
+
+    /// Lets one beat go on. What it tells has been taken in after it: that happens in the step in which it is answered.
+    pub async fn pass_a_beat(&self) {
+        let before = self.beats.load(Ordering::SeqCst);
+        self.permits.add_permits(1);
+        until("a beat goes well", async || self.beats.load(Ordering::SeqCst) > before).await;
+    }
+
+    /// Lets all beats go on.
+    pub fn release_beats(&self) {
+        self.is_held.store(false, Ordering::SeqCst);
+        self.permits.add_permits(1);
     }
 
     fn store(&self) -> Arc<FaultyStore> {
@@ -63,15 +108,21 @@ impl Cluster for SoloCluster {
         NodeId(1)
     }
 
-    async fn beat(&self, _: &NodeCard, _: &[Lease], _: &[AccountShown]) -> Result<Beat, StoreError> {
+    async fn beat(&self, _: &NodeCard, returned: &[Lease], _: &[AccountShown]) -> Result<Beat, StoreError> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        if self.is_held.load(Ordering::SeqCst) {
+            self.permits.acquire().await.unwrap().forget();
+        }
         if self.fails.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("a test".to_owned()));
         }
+        self.is_taken.fetch_or(!returned.is_empty(), Ordering::SeqCst);
         let accounts = self.store().snapshot().await?.broker_accounts;
         let leases = accounts.iter().map(|account| Lease { broker_account_id: account.id, epoch: 1 });
-        let leases = leases.collect();
+        let leases: Vec<_> = leases.filter(|_| !self.is_taken.load(Ordering::SeqCst)).collect();
+        let excess = if self.wants_back.load(Ordering::SeqCst) { leases.len() } else { 0 };
         self.beats.fetch_add(1, Ordering::SeqCst);
-        Ok(Beat { live_nodes: 1, leases, clock: START, ..Beat::default() })
+        Ok(Beat { live_nodes: 1, leases, excess, clock: START, ..Beat::default() })
     }
 
     async fn leave(&self, _: &[Lease]) -> Result<(), StoreError> {

@@ -63,17 +63,20 @@ impl Sim {
             self.say(("has lost", n, account));
             self.abandon(n, account);
         }
-        let node = &mut self.nodes[n];
-        node.leaving.retain(|_, lease| now.contains(lease));
-        node.tenure.renewed(began);
-        for lease in &returned {
-            node.leaving.remove(&lease.broker_account_id);
+        let node = &self.nodes[n];
+        let gone = node.leaving.values().filter(|lease| !now.contains(lease) || returned.contains(lease));
+        for account in gone.map(|lease| lease.broker_account_id).collect::<Vec<_>>() {
+            self.abandon(n, account);
+            self.nodes[n].leaving.remove(&account);
         }
+        let node = &mut self.nodes[n];
+        node.tenure.renewed(began);
         let excess = answer.excess.saturating_sub(node.leaving.len());
         let given: Vec<_> = node.held.values().filter_map(|lease| *lease).take(excess).collect();
         for lease in given {
             self.say(("gives back", n, lease));
-            self.abandon(n, lease.broker_account_id);
+            let (account, strategies) = (lease.broker_account_id, &self.directory.strategies);
+            self.nodes[n].give_away(account, |strategy| strategies[&strategy].broker_account_id == account);
             self.nodes[n].leaving.insert(lease.broker_account_id, lease);
         }
         let node = &self.nodes[n];
@@ -110,7 +113,8 @@ impl Sim {
             let turn = self.number();
             let node = &mut self.nodes[n];
             node.held.insert(*account, *lease);
-            node.links.insert(*account, Link { lease: *lease, is_up: false, is_lost: false, turn });
+            let link = Link { lease: *lease, is_up: false, is_lost: false, is_leaving: false, turn };
+            node.links.insert(*account, link);
         }
         for (key, seed) in seeds {
             let jobs = seed.jobs.iter().map(|job| (job.signal.id, job.strategy_id));

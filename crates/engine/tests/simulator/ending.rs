@@ -54,7 +54,8 @@ impl Sim {
 
     fn connect_all(&mut self) {
         for n in 0..self.nodes.len() {
-            let down = self.nodes[n].links.iter().filter(|(_, link)| !link.is_up && !link.is_lost);
+            let down = self.nodes[n].links.iter();
+            let down = down.filter(|(_, link)| !link.is_up && !link.is_lost && !link.is_leaving);
             let down: Vec<_> = down.map(|(account, _)| *account).collect();
             for account in down.iter().filter(|_| self.nodes[n].acts()).copied().collect::<Vec<_>>() {
                 self.set_link(n, account, true);

@@ -32,6 +32,13 @@ pub struct Worker {
     pub answered: BTreeSet<ClientOrderId>,
 }
 
+impl Worker {
+    /// Whether it is about to record or to send an order.
+    pub fn is_sending(&self) -> bool {
+        self.effects.iter().any(|effect| matches!(effect, Effect::Submit(_)))
+    }
+}
+
 /// What its books have been shown, as the oracle sees it.
 #[derive(Default)]
 pub struct BooksSeen {
@@ -50,6 +57,8 @@ pub struct Link {
     pub is_up: bool,
     /// Another node works on the account, as far as is known here.
     pub is_lost: bool,
+    /// This node gives the account away: what is begun ends, and nothing else is begun.
+    pub is_leaving: bool,
     /// Which connection it is.
     pub turn: u64,
 }
@@ -178,9 +187,16 @@ impl Node {
         }
     }
 
-    /// How many sends of an account are not answered.
+    /// Whether nothing is begun on an account any more.
+    pub fn is_leaving(&self, account: BrokerAccountId) -> bool {
+        self.links.get(&account).is_some_and(|link| link.is_leaving)
+    }
+
+    /// How many orders of an account are on their way, from before their record to the venue's answer.
     pub fn sending(&self, account: BrokerAccountId) -> usize {
-        self.sends.iter().filter(|sending| sending.key.broker_account_id == account).count()
+        let of_account = |key: &LaneKey| key.broker_account_id == account;
+        let begun = self.workers.iter().filter(|(key, worker)| of_account(key) && worker.is_sending());
+        self.sends.iter().filter(|sending| of_account(&sending.key)).count() + begun.count()
     }
 
     /// Ends all work on an account as it is.
@@ -188,6 +204,16 @@ impl Node {
         self.held.remove(&account);
         self.links.remove(&account);
         self.workers.retain(|key, _| key.broker_account_id != account);
+        self.handed.retain(|(_, strategy)| !of_account(*strategy));
+    }
+
+    /// Begins nothing more on an account: orders whose recording was decided still leave.
+    pub fn give_away(&mut self, account: BrokerAccountId, of_account: impl Fn(StrategyId) -> bool) {
+        self.held.remove(&account);
+        if let Some(link) = self.links.get_mut(&account) {
+            link.is_leaving = true;
+        }
+        self.workers.retain(|key, worker| key.broker_account_id != account || worker.is_sending());
         self.handed.retain(|(_, strategy)| !of_account(*strategy));
     }
 }

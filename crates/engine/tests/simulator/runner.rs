@@ -53,6 +53,7 @@ impl Sim {
                     // Tried again once the store is there again.
                     Some(Effect::Record(_)) if node.is_cut_off => {}
                     Some(_) => tasks.push(Task::Perform(n, key.clone())),
+                    None if node.is_leaving(key.broker_account_id) => {}
                     None if !worker.news.is_empty() || !worker.inbox.is_empty() => {
                         tasks.push(Task::Hear(n, key.clone()));
                     }
@@ -126,7 +127,10 @@ impl Sim {
             return; // it does not throw out whoever works on it now
         }
         let turn = self.number();
-        let Some(link) = self.nodes[n].links.get_mut(&account).filter(|link| !link.is_lost) else { return };
+        let Some(link) = self.nodes[n].links.get_mut(&account) else { return };
+        if link.is_lost || link.is_leaving {
+            return;
+        }
         link.is_up = is_up;
         link.turn = turn;
         self.say(("connected", n, account, is_up));
@@ -385,7 +389,8 @@ impl Sim {
             let is_due = |worker: &Worker| {
                 worker.effects.is_empty() && worker.wakes_at.is_some_and(|wish| wish <= tick)
             };
-            let due = node.workers.iter().filter(|(_, worker)| node.acts() && is_due(worker));
+            let is_kept = |key: &LaneKey| node.acts() && !node.is_leaving(key.broker_account_id);
+            let due = node.workers.iter().filter(|(key, worker)| is_kept(key) && is_due(worker));
             let due: Vec<_> = due.map(|(key, _)| key.clone()).collect();
             due.iter().for_each(|key| self.decide(n, key, Event::Tick));
         }

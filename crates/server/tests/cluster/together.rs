@@ -201,8 +201,6 @@ async fn accounts_are_spread_anew_when_nodes_join_and_leave_under_load(#[case] r
             cluster.wait_for_spread(&first, &[4]);
             load.wait_for_more(5);
         });
-        // An order that was recorded in the moment in which its account was given away is looked up by the next node first, and
-        // entries of its strategy are denied meanwhile.
-        cluster.assert_exact(&first, load.accepted());
+        cluster.assert_all_filled(&first, load.accepted());
     });
 }
