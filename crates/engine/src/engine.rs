@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::accounts::Accounts;
-use crate::cluster::{self, Beats, ClusterParts, Membership, Message};
+use crate::cluster::{self, Beats, ClusterParts, Membership, Message, Watching};
 use crate::committer::NotStored;
 use crate::equity;
 use crate::events::{EventLog, RelayedEvent};
@@ -430,22 +430,30 @@ impl Engine {
         }
     }
 
-    /// Shows events of this node to those who watch on others. Nothing where there are no others.
+    /// Whether somebody watches on another node what happens on this one.
+    #[must_use]
+    pub fn is_watched_elsewhere(&self) -> bool {
+        let tick = self.work.ticks.now();
+        self.work.cluster.as_ref().is_some_and(|membership| membership.watched.is_elsewhere(tick))
+    }
+
+    /// Shows events of this node to those who watch on others.
     pub async fn relay(&self, events: Vec<RelayedEvent>) {
-        if let Some(membership) = &self.work.cluster
-            && membership.live_nodes() > 1
-        {
+        if let Some(membership) = &self.work.cluster {
             cluster::tell_events(membership, events).await;
         }
     }
 
     /// The same for events that came too fast to be told.
     pub async fn relay_missed(&self) {
-        if let Some(membership) = &self.work.cluster
-            && membership.live_nodes() > 1
-        {
-            Message::Missed { node: membership.cluster.node().0 }.publish(&*membership.bus).await;
+        if let Some(membership) = &self.work.cluster {
+            cluster::tell_missed(membership).await;
         }
+    }
+
+    /// Somebody watches on this node what happens on all of them, until what is given is dropped.
+    pub async fn watch_everywhere(&self) -> Watching {
+        Watching::begin(&self.work).await
     }
 
     /// An account's connection, where it has one.

@@ -23,7 +23,7 @@ pub mod settings;
 mod ticks;
 mod work;
 
-pub use cluster::{ClusterParts, Informed, Moment, Tenure};
+pub use cluster::{ClusterParts, Informed, Moment, Tenure, Watching};
 pub use engine::{AccountState, AccountStatus, Engine, EngineParts, FlattenReport, Readiness, StartError};
 pub use events::{Event, EventBody, EventLog, RelayedEvent, Subscription};
 pub use explain::{Explanation, StrategyExplanation};

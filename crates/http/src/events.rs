@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atomik_domain::{Code, UserId};
-use atomik_engine::{AccountState, Event, EventBody, RelayedEvent};
+use atomik_engine::{AccountState, Event, EventBody, RelayedEvent, Watching};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::IntoResponse;
@@ -81,6 +81,7 @@ async fn watch_events(
     let header = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let last_id = header.or(query.last_event_id.as_deref());
     let subscription = state.engine.events().subscribe(current.user.id, last_id);
+    let watching = state.engine.watch_everywhere().await;
     let mut check = tokio::time::interval(CHECK_SIGN_IN);
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     check.reset();
@@ -93,6 +94,7 @@ async fn watch_events(
         stopping,
         check,
         _slot: slot,
+        _watching: watching,
     };
     let events = stream::unfold(watcher, |mut watcher| async move {
         watcher.next().await.map(|event| (Ok::<_, Infallible>(event), watcher))
@@ -117,6 +119,7 @@ struct Watcher {
     stopping: watch::Receiver<bool>,
     check: Interval,
     _slot: StreamSlot,
+    _watching: Watching,
 }
 
 impl Watcher {
@@ -215,6 +218,10 @@ pub async fn relay(state: AppState) {
             received = live.recv() => received,
         };
         match received {
+            // Nobody would see it.
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) if !state.engine.is_watched_elsewhere() => {
+                continue;
+            }
             Ok(event) => waiting.extend(relayed(&state, &event)),
             Err(broadcast::error::RecvError::Lagged(_)) => state.engine.relay_missed().await,
             Err(broadcast::error::RecvError::Closed) => return,

@@ -11,7 +11,7 @@ use atomik_ports::{StoreError, failpoint};
 use tokio::task::JoinHandle;
 
 use super::courier::bring_all;
-use super::wire::Message;
+use super::wire::{Message, tell_watching};
 use super::{Membership, moment};
 use crate::accounts::{Accounts, Link};
 use crate::lanes::Lanes;
@@ -104,6 +104,10 @@ impl Beats {
         if !returned.is_empty() {
             let bus = Arc::clone(&membership.bus);
             tokio::spawn(async move { Message::Leases.publish(&*bus).await });
+        }
+        if membership.watched.is_here(began.tick) {
+            let membership = Arc::clone(&membership);
+            tokio::spawn(async move { tell_watching(&membership).await });
         }
         self.leases.clone_from(&beat.leases);
         self.note_clock(&beat, began.wall.0);

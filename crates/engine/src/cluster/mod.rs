@@ -9,6 +9,7 @@ mod beats;
 mod courier;
 mod shown;
 mod tenure;
+mod watched;
 mod wire;
 
 use std::collections::{HashMap, HashSet};
@@ -26,7 +27,9 @@ use courier::Courier;
 pub(crate) use courier::{bring, tell_others};
 use shown::Shown;
 pub use tenure::{Informed, Moment, Tenure};
-pub(crate) use wire::{Message, listen, tell_events};
+use watched::Watched;
+pub use watched::Watching;
+pub(crate) use wire::{Message, listen, tell_events, tell_missed};
 
 /// What makes an engine a node of a cluster.
 pub struct ClusterParts {
@@ -48,6 +51,7 @@ pub(crate) struct Membership {
     pub card: NodeCard,
     pub courier: Courier,
     pub shown: Shown,
+    pub watched: Watched,
     live_nodes: Arc<AtomicU32>,
     tenure: Mutex<Tenure>,
     held: Mutex<HashMap<BrokerAccountId, Lease>>,
@@ -68,6 +72,7 @@ impl Membership {
             card: parts.card,
             courier: Courier::default(),
             shown: Shown::default(),
+            watched: Watched::default(),
             live_nodes,
             tenure: Mutex::default(),
             held: Mutex::default(),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use atomik_domain::StrategyId;
 use atomik_ports::Bus;
 use atomik_ports::bus::{Heard, MAX_MESSAGE};
+use atomik_ports::cluster::NodeId;
 use serde::{Deserialize, Serialize};
 
 use super::Membership;
@@ -38,6 +39,11 @@ pub(crate) enum Message {
     /// More happened than can be told.
     Missed {
         /// The node where it happened.
+        node: i64,
+    },
+    /// Somebody watches what happens.
+    Watching {
+        /// The node where they do.
         node: i64,
     },
 }
@@ -97,6 +103,16 @@ pub(crate) async fn tell_events(membership: &Membership, events: Vec<RelayedEven
     }
 }
 
+/// Tells all nodes that something happened on this one that they were not told of.
+pub(crate) async fn tell_missed(membership: &Membership) {
+    Message::Missed { node: membership.cluster.node().0 }.publish(&*membership.bus).await;
+}
+
+/// Tells all nodes that somebody watches on this one.
+pub(crate) async fn tell_watching(membership: &Membership) {
+    Message::Watching { node: membership.cluster.node().0 }.publish(&*membership.bus).await;
+}
+
 /// Takes in what is said, until the engine is gone or stops.
 pub(crate) async fn listen(engine: Weak<Engine>, bus: Arc<dyn Bus>) {
     let mut heard = bus.listen();
@@ -137,6 +153,11 @@ async fn take_in(engine: &Arc<Engine>, message: Message) {
             events.into_iter().for_each(|event| engine.events().relay(event));
         }
         Message::Missed { node } if node != membership.cluster.node().0 => engine.events().gap(engine.now()),
-        Message::Events { .. } | Message::Missed { .. } => {}
+        Message::Watching { node } if node != membership.cluster.node().0 => {
+            if membership.watched.note(NodeId(node), engine.work().ticks.now()) {
+                tell_missed(membership).await;
+            }
+        }
+        Message::Events { .. } | Message::Missed { .. } | Message::Watching { .. } => {}
     }
 }
