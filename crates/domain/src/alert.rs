@@ -234,7 +234,7 @@ fn excerpt(text: &str) -> String {
 }
 
 fn cut(text: &str, chars: usize) -> String {
-    text.chars().take(chars).collect()
+    text.char_indices().nth(chars).map_or(text, |(end, _)| &text[..end]).to_owned()
 }
 
 /// A JSON string or number, as text. Null counts as absent.

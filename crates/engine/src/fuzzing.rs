@@ -40,7 +40,7 @@ pub fn body(input: &[u8]) {
             }
         }
         Err(error) => {
-            let said = masked_text(&error.to_string(), &known);
+            let said = masked_text(error.to_string(), &known);
             assert!(said.chars().count() < 500, "the refusal is a sentence: {said}");
         }
     }

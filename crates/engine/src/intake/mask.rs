@@ -14,9 +14,11 @@ const TELLING_PREFIX: usize = 12;
 /// of hex digits masked, also where they are written in JSON's escapes. Works on bodies that are no JSON too.
 #[must_use]
 pub fn masked(body: &[u8], known: &[&str], max_bytes: usize) -> String {
-    let text = String::from_utf8_lossy(body).replace('\0', "\u{FFFD}");
-    let text = mask_secret_values(&mask_escaped(&text, known));
-    let mut text = masked_text(&text, known);
+    let text = String::from_utf8_lossy(body);
+    let text = changed(text, |text| text.contains('\0').then(|| text.replace('\0', "\u{FFFD}")));
+    let text = changed(text, |text| mask_escaped(text, known));
+    let text = changed(text, mask_secret_values);
+    let mut text = without_secrets(text, known).into_owned();
     if text.len() > max_bytes {
         let end = (0..=max_bytes).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         text.truncate(end);
@@ -26,20 +28,26 @@ pub fn masked(body: &[u8], known: &[&str], max_bytes: usize) -> String {
 
 /// The text with every `known` secret, or what a cut has left of it, and every long run of hex digits masked.
 #[must_use]
-pub fn masked_text(text: &str, known: &[&str]) -> String {
-    let known = known.iter().filter(|secret| !secret.is_empty());
-    let text = known.fold(Cow::Borrowed(text), |text, secret| mask_known(text, secret));
-    mask_hex_runs(&text)
+pub fn masked_text(text: String, known: &[&str]) -> String {
+    without_secrets(Cow::Owned(text), known).into_owned()
 }
 
-fn mask_known<'t>(text: Cow<'t, str>, secret: &str) -> Cow<'t, str> {
-    let telling: String = secret.chars().take(TELLING_PREFIX).collect();
-    if !text.contains(&telling) {
-        return text;
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut rest: &str = &text;
-    while let Some(at) = rest.find(&telling) {
+fn without_secrets<'t>(text: Cow<'t, str>, known: &[&str]) -> Cow<'t, str> {
+    let known = known.iter().filter(|secret| !secret.is_empty());
+    let text = known.fold(text, |text, secret| changed(text, |text| mask_known(text, secret)));
+    changed(text, mask_hex_runs)
+}
+
+/// The text as `by` changes it. Almost none needs a change, and is not copied then.
+fn changed<'t>(text: Cow<'t, str>, by: impl FnOnce(&str) -> Option<String>) -> Cow<'t, str> {
+    by(&text).map_or(text, Cow::Owned)
+}
+
+fn mask_known(text: &str, secret: &str) -> Option<String> {
+    let telling = secret.char_indices().nth(TELLING_PREFIX).map_or(secret, |(end, _)| &secret[..end]);
+    let mut rest = text;
+    let mut out = String::new();
+    while let Some(at) = rest.find(telling) {
         let found = &rest[at..];
         let same: usize =
             found.chars().zip(secret.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
@@ -47,14 +55,13 @@ fn mask_known<'t>(text: Cow<'t, str>, secret: &str) -> Cow<'t, str> {
         out.push_str(MASK);
         rest = &found[same..];
     }
-    out.push_str(rest);
-    Cow::Owned(out)
+    (!out.is_empty()).then(|| out + rest)
 }
 
 /// Masks each string that holds a secret only once its escapes are read.
-fn mask_escaped<'t>(text: &'t str, known: &[&str]) -> Cow<'t, str> {
+fn mask_escaped(text: &str, known: &[&str]) -> Option<String> {
     if !text.contains('\\') {
-        return Cow::Borrowed(text);
+        return None;
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -64,22 +71,26 @@ fn mask_escaped<'t>(text: &'t str, known: &[&str]) -> Cow<'t, str> {
         let piece = &rest[..end];
         let read = piece.contains('\\').then(|| serde_json::from_str::<String>(&format!("\"{piece}\"")).ok());
         match read.flatten() {
-            Some(read) if masked_text(&read, known) != read => out.push_str(MASK),
+            Some(read) if without_secrets(Cow::Borrowed(&read), known) != read => out.push_str(MASK),
             _ => out.push_str(piece),
         }
-        let Some(after) = rest.get(end + 1..) else { return Cow::Owned(out) };
+        let Some(after) = rest.get(end + 1..) else { return Some(out) };
         out.push('"');
         rest = after;
     }
 }
 
 /// Masks the string after each `"secret":`, in any case.
-fn mask_secret_values(text: &str) -> String {
-    let lower = text.to_ascii_lowercase();
-    let mut out = String::with_capacity(text.len());
+fn mask_secret_values(text: &str) -> Option<String> {
+    const KEY: &[u8] = b"\"secret\"";
+    let find = |from: usize| {
+        let mut places = text.as_bytes()[from..].windows(KEY.len());
+        places.position(|place| place.eq_ignore_ascii_case(KEY)).map(|found| from + found)
+    };
+    let mut out = String::new();
     let mut from = 0;
-    while let Some(found) = lower[from..].find("\"secret\"") {
-        let after_key = from + found + "\"secret\"".len();
+    while let Some(found) = find(from) {
+        let after_key = found + KEY.len();
         let value = text[after_key..].trim_start_matches([' ', '\t', '\r', '\n', ':']);
         let start = text.len() - value.len();
         out.push_str(&text[from..start]);
@@ -90,8 +101,7 @@ fn mask_secret_values(text: &str) -> String {
             from = start + 1 + end;
         }
     }
-    out.push_str(&text[from..]);
-    out
+    (!out.is_empty()).then(|| out + &text[from..])
 }
 
 /// Where a JSON string's closing quote is, or its end where there is none.
@@ -108,22 +118,19 @@ fn string_end(text: &str) -> usize {
     text.len()
 }
 
-fn mask_hex_runs(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while !rest.is_empty() {
-        let run = rest.bytes().take_while(u8::is_ascii_hexdigit).count();
+fn mask_hex_runs(text: &str) -> Option<String> {
+    let mut out = String::new();
+    let (mut kept, mut at) = (0, 0);
+    while at < text.len() {
+        let run = text.as_bytes()[at..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         if run >= SECRET_RUN {
+            out.push_str(&text[kept..at]);
             out.push_str(MASK);
-        } else {
-            out.push_str(&rest[..run]);
+            kept = at + run;
         }
-        rest = &rest[run..];
-        let plain = rest.bytes().take_while(|byte| !byte.is_ascii_hexdigit()).count();
-        out.push_str(&rest[..plain]);
-        rest = &rest[plain..];
+        at += run + 1;
     }
-    out
+    (kept > 0).then(|| out + &text[kept..])
 }
 
 #[cfg(test)]
@@ -139,6 +146,8 @@ mod tests {
         assert_eq!(masked(b"{\"secret\":\"abc", &[], 99), "{\"secret\":\"***");
         assert_eq!(masked(b"say plum again", &["plum"], 99), "say *** again");
         assert_eq!(masked(b"", &[""], 99), "");
+        let twice = format!("{secret} \u{e4}{secret}g{} {}", &secret[..40], &secret[..39]);
+        assert_eq!(masked(twice.as_bytes(), &[], 999), format!("*** \u{e4}***g*** {}", &secret[..39]));
     }
 
     #[test]
@@ -156,9 +165,10 @@ mod tests {
     #[test]
     fn what_a_cut_has_left_of_a_secret_is_masked() {
         let secret = "one-of-the-longer-secrets";
-        assert_eq!(masked_text("EXIT_one-of-the-longer is", &[secret]), "EXIT_*** is");
-        assert_eq!(masked_text("one-of-the-lone-one-of-the-l", &[secret]), "***e-***");
-        assert_eq!(masked_text("one-of-these", &[secret]), "one-of-these");
+        let masked = |text: &str| masked_text(text.to_owned(), &[secret]);
+        assert_eq!(masked("EXIT_one-of-the-longer is"), "EXIT_*** is");
+        assert_eq!(masked("one-of-the-lone-one-of-the-l"), "***e-***");
+        assert_eq!(masked("one-of-these"), "one-of-these");
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl Intake {
                 let presented = presented(&inbound, in_body.as_deref());
                 let payload = masked(&inbound.body, &presented, REFUSED_PAYLOAD_BYTES);
                 // It quotes the payload.
-                refused.detail = masked_text(&refused.detail, &presented);
+                refused.detail = masked_text(std::mem::take(&mut refused.detail), &presented);
                 self.note(&found, inbound.remote_ip, inbound.received_at, &refused, Some(payload));
                 refuse(refused)
             }
@@ -250,7 +250,7 @@ impl Intake {
         let webhook = &found.entry.webhook;
         let presented = presented(&inbound, alert.secret.as_deref());
         let payload = masked(&inbound.body, &presented, ACCEPTED_PAYLOAD_BYTES);
-        let kept = |text: String| masked_text(&text, &presented);
+        let kept = |text| masked_text(text, &presented);
         let signal = NewSignal {
             user_id: webhook.user_id,
             webhook_id: webhook.id,

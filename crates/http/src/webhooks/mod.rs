@@ -34,7 +34,9 @@ async fn receive(
     request: Request,
 ) -> Response {
     let began = Instant::now();
-    shell::dressed(&state, &Method::POST, Some(RECEIVER_ROUTE), began, run(&state, path, request)).await
+    // Boxed: it is large, and would be copied by everything that hands it on.
+    let answering = Box::pin(run(&state, path, request));
+    shell::dressed(&state, &Method::POST, Some(RECEIVER_ROUTE), began, answering).await
 }
 
 /// Receives an alert. The engine answers in time by itself: a limit here could tell the sender "not accepted" about a
