@@ -50,6 +50,7 @@ step 'Format' cargo fmt --all --check
 step 'File lengths' scripts/check-file-lengths.sh
 step 'Links in the documentation' scripts/check-links.sh
 step 'Tests that docs/reliability.md names' scripts/check-reliability.sh
+step 'Metrics that the documents name' scripts/check-metrics.sh
 step 'Dashboard' tests scripts/check-dashboard.sh
 step 'Build of the dashboard' scripts/build-dashboard.sh
 step 'Lints' cargo clippy --workspace --all-targets -- -D warnings

@@ -82,6 +82,14 @@ fn a_halt_by_command_stops_entries_until_it_is_lifted() {
         }
         signals["items"].as_array().unwrap().iter().any(|signal| signal["code"] == "halted")
     });
+    assert!(server.terminate().success());
+    let server = Server::start(dir.path());
+    let entry = r#"{"action":"BUY","price":"5000","id":"after the restart"}"#;
+    assert!(server.post(&path, "", entry).starts_with("HTTP/1.1 202"));
+    server.wait_for("/api/v1/signals?limit=1", &made.key, |signals| {
+        items(signals) == 1 && signals["items"][0]["status"] != "pending"
+    });
+    assert_eq!(server.get("/api/v1/signals?limit=1", &made.key)["items"][0]["code"], "halted");
     assert!(run(&["halt", "resume", "1", "--data-dir", data_dir]).status.success());
     let again = run(&["halt", "resume", "1", "--data-dir", data_dir]);
     assert!(stderr(&again).contains("no halt 1 is in force"));

@@ -121,6 +121,8 @@ async fn every_node_answers_for_every_account_and_shows_what_happens_everywhere(
         let nodes = cluster.three();
         cluster.wait_for_spread(&nodes[0], &[1, 1, 2]);
         let mut streams: Vec<_> = nodes.iter().map(|node| watch(node, &cluster.made.key)).collect();
+        // Until now nobody watched, so nobody was told of what happens elsewhere: the streams say so.
+        streams.iter_mut().for_each(|stream| wait_for_events(stream, "missed", 1));
         for (number, node) in nodes.iter().enumerate() {
             for venue in 0..3 {
                 let account = venue + 2;
@@ -142,7 +144,7 @@ async fn every_node_answers_for_every_account_and_shows_what_happens_everywhere(
         }
         cluster.assert_all_filled(&nodes[1], 3);
         for stream in &mut streams {
-            wait_for_fills(stream, 3);
+            wait_for_events(stream, "fill", 3);
         }
         // Whoever is asked, the exits leave.
         for venue in 0..3 {
@@ -169,11 +171,11 @@ fn watch(node: &Server, key: &str) -> BufReader<TcpStream> {
     stream
 }
 
-fn wait_for_fills(stream: &mut BufReader<TcpStream>, mut fills: usize) {
-    while fills > 0 {
+fn wait_for_events(stream: &mut BufReader<TcpStream>, name: &str, mut count: usize) {
+    while count > 0 {
         let mut line = String::new();
         assert!(stream.read_line(&mut line).unwrap() > 0, "the stream has ended");
-        fills -= usize::from(line.trim() == "event: fill");
+        count -= usize::from(line.trim().strip_prefix("event: ") == Some(name));
     }
 }
 

@@ -24,15 +24,22 @@ const MAX_TOKENS: usize = 256;
 struct Bucket {
     key: String,
     look_under: String,
-    rate: Rate,
 }
 
-/// What the script answers for a bucket: how long there is no token, the time, and what is under the second key.
-type Taken = (i64, i64, Option<Vec<u8>>);
+/// What the script answers for a bucket.
+struct Taken {
+    /// How long there is no token, in microseconds.
+    wait: i64,
+    /// By Redis' clock.
+    at: i64,
+    /// What is under the second key.
+    found: Option<Vec<u8>>,
+}
 
 /// A token that somebody waits for.
 struct Wanted {
     bucket: Bucket,
+    rate: Rate,
     answer: oneshot::Sender<Result<Taken, LimiterAway>>,
 }
 
@@ -47,28 +54,34 @@ impl Taker {
         Self(wanted)
     }
 
-    async fn take(&self, bucket: Bucket) -> Result<Taken, LimiterAway> {
+    async fn take(&self, bucket: Bucket, rate: Rate) -> Result<Taken, LimiterAway> {
         let (answer, answered) = oneshot::channel();
-        if self.0.try_send(Wanted { bucket, answer }).is_err() {
+        if self.0.try_send(Wanted { bucket, rate, answer }).is_err() {
             return Err(LimiterAway(format!("more than {MAX_QUESTIONS} tokens of Redis are waited for")));
         }
         answered.await.unwrap_or_else(|_| Err(LimiterAway("Redis answered for fewer buckets".to_owned())))
     }
 }
 
-/// Asks for all that is waited for, again and again.
+/// Asks for all that is waited for, again and again. One question is of one rate: webhooks all have the same.
 async fn ask(link: Arc<Link>, mut waiting: mpsc::Receiver<Wanted>) {
-    while let Some(first) = waiting.recv().await {
+    let mut next = None;
+    while let Some(first) = wanted(&mut next, &mut waiting).await {
+        let rate = first.rate;
         let (mut buckets, mut answers) = (vec![first.bucket], vec![first.answer]);
         // Requests that are about to ask do so first.
         tokio::task::yield_now().await;
         while buckets.len() < MAX_TOKENS
             && let Ok(wanted) = waiting.try_recv()
         {
+            if wanted.rate != rate {
+                next = Some(wanted);
+                break;
+            }
             buckets.push(wanted.bucket);
             answers.push(wanted.answer);
         }
-        match link.ask(|connection| take(connection, buckets)).await {
+        match link.ask(|connection| take(connection, buckets, rate)).await {
             // Nobody waits any more where the request was given up. Whoever is not answered is told by the end of the channel.
             Ok(taken) => answers.into_iter().zip(taken).for_each(|(answer, taken)| {
                 let _ = answer.send(Ok(taken));
@@ -80,14 +93,31 @@ async fn ask(link: Arc<Link>, mut waiting: mpsc::Receiver<Wanted>) {
     }
 }
 
+async fn wanted(next: &mut Option<Wanted>, waiting: &mut mpsc::Receiver<Wanted>) -> Option<Wanted> {
+    match next.take() {
+        Some(wanted) => Some(wanted),
+        None => waiting.recv().await,
+    }
+}
+
 /// Takes a token of each of these buckets. Where Redis does not know the script, it is loaded and asked again.
-fn take(mut connection: MultiplexedConnection, buckets: Vec<Bucket>) -> Answer<Vec<Taken>> {
+fn take(mut connection: MultiplexedConnection, buckets: Vec<Bucket>, rate: Rate) -> Answer<Vec<Taken>> {
     Box::pin(async move {
         let mut invocation = SCRIPT.prepare_invoke();
-        for Bucket { key, look_under, rate } in buckets {
-            invocation.key(key).key(look_under).arg(rate.interval_us).arg(rate.burst);
+        invocation.arg(rate.interval_us).arg(rate.burst);
+        for Bucket { key, look_under } in buckets {
+            invocation.key(key).key(look_under);
         }
-        invocation.invoke_async(&mut connection).await
+        let answers: Vec<redis::Value> = invocation.invoke_async(&mut connection).await?;
+        let mut answers = answers.into_iter();
+        let Some(at) = answers.next() else { return Ok(Vec::new()) };
+        let at = redis::from_redis_value(at)?;
+        let mut taken = Vec::with_capacity(answers.len() / 2);
+        while let (Some(wait), Some(found)) = (answers.next(), answers.next()) {
+            let (wait, found) = (redis::from_redis_value(wait)?, redis::from_redis_value(found)?);
+            taken.push(Taken { wait, at, found });
+        }
+        Ok(taken)
     })
 }
 
@@ -95,8 +125,8 @@ fn take(mut connection: MultiplexedConnection, buckets: Vec<Bucket>) -> Answer<V
 pub fn probe(prefix: &str) -> Probe {
     let key = format!("{prefix}probe");
     Box::new(move |connection| {
-        let bucket = Bucket { key: key.clone(), look_under: String::new(), rate: PROBE_RATE };
-        let taken = take(connection, vec![bucket]);
+        let bucket = Bucket { key: key.clone(), look_under: String::new() };
+        let taken = take(connection, vec![bucket], PROBE_RATE);
         Box::pin(async move { taken.await.map(|_| ()) })
     })
 }
@@ -113,14 +143,14 @@ impl RateLimiter for Redis {
         self.state()?;
         let key = format!("{}rate:{webhook_id}", self.prefix);
         let look_under = look.map(|look| repeats::key(&self.prefix, webhook_id, &look.fingerprint));
-        let bucket = Bucket { key, look_under: look_under.unwrap_or_default(), rate };
-        match self.taker.take(bucket).await? {
-            (0, at, found) => {
+        let bucket = Bucket { key, look_under: look_under.unwrap_or_default() };
+        match self.taker.take(bucket, rate).await? {
+            Taken { wait: 0, at, found } => {
                 let first =
                     look.zip(found).and_then(|(look, value)| repeats::read(&value, at, look.window_us));
                 Ok(Token::Taken { at, first })
             }
-            (micros, ..) => Ok(Token::In(micros)),
+            Taken { wait, .. } => Ok(Token::In(wait)),
         }
     }
 
