@@ -1,6 +1,6 @@
 # The project's commands. Each one is a line or a script that also runs without make.
 
-.PHONY: run test check simulate mutants fuzz bench
+.PHONY: run test check simulate mutants fuzz bench soak
 
 # Builds the dashboard and the program and serves both on http://127.0.0.1:8080; prints what to do next.
 run:
@@ -28,6 +28,10 @@ fuzz:
 # The speed figures, measured on this machine and written to docs/performance.md.
 bench:
 	@scripts/bench.sh
+
+# An hour of steady trading, or ATOMIK_SECONDS of it: memory must not grow, and every signal must be filled once.
+soak:
+	@scripts/soak.sh
 
 # Random histories of the trading side, on and on until stopped, or for ATOMIK_SECONDS. One that fails is shrunk and printed.
 simulate:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures the speed figures and writes them to docs/performance.md. Arguments go to the benchmark: "cluster" measures cluster
-# mode alone, "timing" what the time of a refusal tells of secrets, and only prints it.
+# Measures the speed figures and writes them to docs/performance.md. With a name it measures that part alone, and only prints it:
+# receiver, trading, brokers, memory, growth, timing or cluster. For soak see scripts/soak.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/need.sh
@@ -11,9 +11,13 @@ place=${CARGO_TARGET_DIR:-target}/bench
 mkdir -p "$place"
 TMPDIR=$(cd "$place" && pwd)
 export TMPDIR
-# Without the servers cluster mode is left out.
+# Only cluster mode needs the servers; without them it is left out.
 beside=()
-if scripts/need-postgres.sh >/dev/null && scripts/need-redis.sh >/dev/null; then
-    beside=(scripts/with-postgres.sh scripts/with-redis.sh)
-fi
+case ${1:-cluster} in
+cluster)
+    if scripts/need-postgres.sh >/dev/null && scripts/need-redis.sh >/dev/null; then
+        beside=(scripts/with-postgres.sh scripts/with-redis.sh)
+    fi
+    ;;
+esac
 "${beside[@]}" cargo bench -p atomik-server --bench speed -- "$@"

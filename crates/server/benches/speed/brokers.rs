@@ -1,5 +1,5 @@
-//! From a stored signal to its order's bytes on a broker's socket: fifty futures accounts, each at a fake venue of its own in
-//! this process.
+//! From a signal's receipt to its order's bytes on a broker's socket: futures accounts, each at a fake venue of its own in this
+//! process.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,33 +11,81 @@ use atomik_testkit::venues::binance::{FakeBinance, FakeMarket, FakeSetup, SYMBOL
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use crate::load::{self, Connection, Pace, new_histogram, request};
-use crate::report::{Report, ToBroker};
+use crate::connection::Connection;
+use crate::load::{self, Pace, new_histogram, request};
+use crate::report::{Line, QUANTILES, micros_at, ms, quantiles};
 use crate::server::{Server, fresh_dir};
-use crate::store::{Credentials, Setup};
+use crate::store::{Credentials, Setup, Stamps};
 
-/// How many accounts there are, each with a webhook and a strategy.
-pub const ACCOUNTS: usize = 50;
+/// How many accounts there are, each with a webhook and a strategy: so many that at the fastest pace none comes near what Binance
+/// takes of one account, or Atomik of one webhook.
+const ACCOUNTS: usize = 250;
 /// How many of them hang in the second run.
 const HANGING: usize = ACCOUNTS / 5;
-/// How many signals each webhook gets.
-const EACH: usize = 40;
-/// The pace: 200 signals a second, for ten seconds.
-const GAP: Duration = Duration::from_millis(5);
+/// A steady stream: signals a second, and how many each webhook gets.
+type Stream = (u32, usize);
+/// The warm-up, then what is measured.
+const WARM_UP: Stream = (100, 1);
+const STREAMS: [Stream; 3] = [(100, 4), (500, 20), (2_000, 48)];
+/// The one that some accounts hang in.
+const BESIDE_HANGING: Stream = (500, 20);
 /// How long accounts may take to connect, and orders to arrive.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub async fn measure(report: &mut Report) -> Result<()> {
-    println!("{} signals to {ACCOUNTS} broker accounts ...", ACCOUNTS * EACH);
-    let all_us = run(0).await?;
-    println!("The same, with {HANGING} of the accounts hanging ...");
-    let others_us = run(HANGING).await?;
-    report.to_broker = Some(ToBroker { all_us, others_us });
-    Ok(())
+/// What a stream took, in microseconds, at the accounts that do not hang.
+struct ToBroker {
+    /// From a signal's receipt to its order's last byte at the broker.
+    from_receipt_us: Histogram<u64>,
+    /// The same from the signal's storing, which is stamped before its commit.
+    from_stored_us: Histogram<u64>,
 }
 
-/// Sends all signals, and reads from the venues when the orders of those accounts came that do not hang.
-async fn run(hanging: usize) -> Result<Histogram<u64>> {
+pub async fn measure() -> Result<Vec<Line>> {
+    let streams = run(&STREAMS, 0).await?;
+    println!("Beside {HANGING} accounts that hang ...");
+    let beside_hanging = run(&[BESIDE_HANGING], HANGING).await?;
+    let mut lines = Vec::new();
+    for ((rate, _), took) in STREAMS.iter().zip(&streams) {
+        lines.extend(stream_lines(*rate, took));
+    }
+    let alike = STREAMS.iter().zip(&streams).find(|(stream, _)| **stream == BESIDE_HANGING);
+    let (_, alone) = alike.context("the stream beside hanging accounts is measured alone as well")?;
+    let others = beside_hanging.first().context("nothing was measured")?;
+    let late_us = |took: &ToBroker| micros_at(&took.from_receipt_us, 0.99);
+    let ratio = late_us(others) / late_us(alone);
+    lines.push(Line::against(
+        &format!(
+            "{} signals a second, a fifth of the accounts hanging: the others' p99, as a ratio",
+            BESIDE_HANGING.0
+        ),
+        format!("{ratio:.2}"),
+        "<= 2",
+        ratio <= 2.0,
+    ));
+    Ok(lines)
+}
+
+fn stream_lines(rate: u32, took: &ToBroker) -> Vec<Line> {
+    let what = format!("{rate} signals a second to {ACCOUNTS} broker accounts");
+    let from_receipt = format!("{what}: receipt to broker's socket, {QUANTILES}");
+    if rate != 500 {
+        return vec![Line::plain(&from_receipt, quantiles(&took.from_receipt_us))];
+    }
+    let late_us = micros_at(&took.from_receipt_us, 0.99);
+    let stored_us = [0.5, 0.99].map(|at| micros_at(&took.from_stored_us, at));
+    vec![
+        Line::against(&from_receipt, quantiles(&took.from_receipt_us), "p99 < 2 ms", late_us < 2_000.0),
+        Line::against(
+            &format!("{what}: stored to broker's socket, p50 / p99"),
+            stored_us.map(ms).join(" / "),
+            "< 1 ms / < 5 ms",
+            stored_us[0] < 1_000.0 && stored_us[1] < 5_000.0,
+        ),
+    ]
+}
+
+/// Sends the streams, one after the other, and reads from the venues when the orders of those accounts came that do not hang.
+async fn run(streams: &[Stream], hanging: usize) -> Result<Vec<ToBroker>> {
     let dir = fresh_dir()?;
     let setup = Setup::open(dir.path()).await?;
     let webhooks = setup.create_webhooks(ACCOUNTS).await?;
@@ -57,31 +105,59 @@ async fn run(hanging: usize) -> Result<Histogram<u64>> {
 
     let credentials: Vec<Credentials> = webhooks.into_iter().map(|(_, made)| made).collect();
     // One order each first, not counted: rules are known, books compared and connections warm afterwards.
-    load::send_all(&[server.port], requests(&credentials, 1, "warm"), Pace::Every(GAP)).await?;
-    wait_for_orders(&venues, 1).await?;
+    send(&server, &credentials, WARM_UP).await?;
+    wait_for_orders(&venues, WARM_UP.1).await?;
     for venue in &venues[..hanging] {
         venue.server.hang();
     }
-    load::send_all(&[server.port], requests(&credentials, EACH, "bench"), Pace::Every(GAP)).await?;
-    wait_for_orders(&venues[hanging..], 1 + EACH).await?;
+    let answering = &venues[hanging..];
+    let mut each = WARM_UP.1;
+    for stream in streams {
+        println!("{} signals a second to {ACCOUNTS} broker accounts ...", stream.0);
+        send(&server, &credentials, *stream).await?;
+        each += stream.1;
+        wait_for_orders(answering, each).await?;
+    }
     server.stop().await?;
 
     let setup = Setup::open(dir.path()).await?;
-    let stored_at = setup.stored_at().await?;
+    let signals = setup.signals_of_orders().await?;
     setup.close().await;
-    let mut micros = new_histogram()?;
-    for venue in &venues[hanging..] {
-        let orders = arrived(venue);
-        // The first is the warm-up's.
-        for (name, at) in &orders[1..] {
-            let stored = stored_at.get(name).with_context(|| format!("nobody recorded the order {name}"))?;
-            micros.saturating_record(u64::try_from(at.micros_since(*stored).max(1))?);
+    let arrived: Vec<_> = answering.iter().map(arrived).collect();
+    let mut before = WARM_UP.1;
+    let mut measured = Vec::with_capacity(streams.len());
+    for (_, each) in streams {
+        measured.push(took(&arrived, before, *each, &signals)?);
+        before += each;
+    }
+    Ok(measured)
+}
+
+/// What the orders took that came to each venue after so many.
+fn took(
+    arrived: &[Vec<(String, UnixMicros)>],
+    before: usize,
+    each: usize,
+    signals: &HashMap<String, Stamps>,
+) -> Result<ToBroker> {
+    let mut took = ToBroker { from_receipt_us: new_histogram()?, from_stored_us: new_histogram()? };
+    for orders in arrived {
+        for (name, at) in orders.iter().skip(before).take(each) {
+            let signal = signals.get(name).with_context(|| format!("nobody recorded the order {name}"))?;
+            let micros_since = |earlier| u64::try_from(at.micros_since(earlier).max(1));
+            took.from_receipt_us.saturating_record(micros_since(signal.received_at)?);
+            took.from_stored_us.saturating_record(micros_since(signal.stored_at)?);
         }
     }
-    ensure!(micros.len() == ((ACCOUNTS - hanging) * EACH) as u64, "{} orders arrived", micros.len());
-    let (half, late) = (micros.value_at_quantile(0.5), micros.value_at_quantile(0.99));
-    println!("  stored to broker's socket: p50 {half} us, p99 {late} us");
-    Ok(micros)
+    let count = took.from_receipt_us.len();
+    ensure!(count == (arrived.len() * each) as u64, "{count} orders arrived");
+    println!("  receipt to broker's socket: {QUANTILES} {}", quantiles(&took.from_receipt_us));
+    Ok(took)
+}
+
+async fn send(server: &Server, credentials: &[Credentials], (rate, each): Stream) -> Result<()> {
+    let requests = requests(credentials, each, &format!("{rate} a second"));
+    load::send_all(&[server.port], requests, Pace::per_second(rate)).await.map(drop)
 }
 
 /// Links an account at the venue, with a strategy behind the webhook that never runs into its limit.
@@ -100,16 +176,30 @@ async fn link(connection: &mut Connection, key: &str, webhook: i64, venue: &Fake
 async fn wait_until_connected(connection: &mut Connection, key: &str) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let (_, body) = connection.get("/api/v1/broker-accounts?limit=200", Some(key)).await?;
-        let accounts: Value = serde_json::from_str(&body).context("the accounts are not JSON")?;
-        let accounts =
-            accounts["items"].as_array().with_context(|| format!("no list of accounts: {body}"))?;
+        let accounts = accounts(connection, key).await?;
         let ready = accounts.iter().filter(|account| account["status"]["state"] == "ready").count();
         if ready == ACCOUNTS {
             return Ok(());
         }
-        ensure!(Instant::now() < deadline, "{ready} of {ACCOUNTS} accounts connected: {body}");
+        ensure!(Instant::now() < deadline, "{ready} of {ACCOUNTS} accounts connected: {accounts:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// All pages of them.
+async fn accounts(connection: &mut Connection, key: &str) -> Result<Vec<Value>> {
+    let mut accounts = Vec::with_capacity(ACCOUNTS);
+    let mut query = String::new();
+    loop {
+        let path = format!("/api/v1/broker-accounts?limit=200{query}");
+        let (_, body) = connection.get(&path, Some(key)).await?;
+        let mut page: Value = serde_json::from_str(&body).context("the accounts are not JSON")?;
+        let items = page["items"].as_array_mut().with_context(|| format!("no list of accounts: {body}"))?;
+        accounts.append(items);
+        match page["next_cursor"].as_str() {
+            Some(next) => query = format!("&cursor={next}"),
+            None => return Ok(accounts),
+        }
     }
 }
 

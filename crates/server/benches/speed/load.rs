@@ -1,31 +1,44 @@
-//! The load generator: prebuilt requests over raw keep-alive connections, one in flight on each.
+//! The load generator: prebuilt requests over raw keep-alive connections.
+//!
+//! Two models. Closed: so many connections, one request in flight on each, which says what a server carries. Open: requests leave
+//! on a schedule, whether or not earlier ones were answered, and each latency counts from the moment at which its request was
+//! meant to leave. Whatever makes a request late, the server's slowness or ours, is in its latency (no coordinated omission).
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
-use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::task::JoinSet;
 
-/// How many connections send at once.
+use crate::connection::Connection;
+
+/// How many connections send at once, and how many are open before a schedule begins.
 pub const CONNECTIONS: usize = 64;
-/// No run takes longer.
+/// The most connections that a schedule opens: with that many requests in flight the server is not slow, but stuck.
+const MOST_CONNECTIONS: usize = 9_900;
+/// No run as fast as possible takes longer, and nothing on a schedule so long after its end.
 const LONGEST_RUN: Duration = Duration::from_secs(120);
-/// The largest answer that is read.
-const LARGEST_ANSWER: usize = 64 * 1024;
+/// The first request of a schedule is this far ahead, so that the thread that sends it runs by then.
+const LEAD: Duration = Duration::from_millis(20);
 
 /// When requests leave.
 #[derive(Clone, Copy, Debug)]
 pub enum Pace {
     /// Each connection sends its next request as soon as it has its answer.
     AsFastAsPossible,
-    /// One request every so often over all connections, whether or not earlier ones were answered.
+    /// One request every so often, whether or not earlier ones were answered.
     Every(Duration),
+}
+
+impl Pace {
+    /// So many requests a second.
+    pub fn per_second(rate: u32) -> Self {
+        Self::Every(Duration::from_secs(1) / rate)
+    }
 }
 
 /// What a run measured.
@@ -35,7 +48,7 @@ pub struct Run {
     pub requests: usize,
     /// From the first byte sent to the last byte read.
     pub took: Duration,
-    /// From a request's first byte to its answer's last, in microseconds.
+    /// To a request's answer's last byte, in microseconds: from its first byte, or from the moment it was meant to leave.
     pub latency_us: Histogram<u64>,
 }
 
@@ -61,7 +74,7 @@ pub async fn send_all(ports: &[u16], requests: Arc<Vec<Vec<u8>>>, pace: Pace) ->
     send_all_over(CONNECTIONS, ports, requests, pace).await
 }
 
-/// The same, over so many connections.
+/// The same, over so many connections; a schedule begins with them, and opens more where all are busy.
 pub async fn send_all_over(
     count: usize,
     ports: &[u16],
@@ -72,11 +85,23 @@ pub async fn send_all_over(
     for port in ports.iter().cycle().take(count) {
         connections.push(Connection::open(*port).await?);
     }
+    match pace {
+        Pace::AsFastAsPossible => send_fast(connections, requests).await,
+        Pace::Every(gap) => send_on_schedule(Pool::of(connections, ports), requests, gap).await,
+    }
+}
+
+/// A histogram of microseconds up to two minutes, to three digits.
+pub fn new_histogram() -> Result<Histogram<u64>> {
+    Histogram::new_with_bounds(1, 120_000_000, 3).context("bounds of the histogram")
+}
+
+async fn send_fast(connections: Vec<Connection>, requests: Arc<Vec<Vec<u8>>>) -> Result<Run> {
     let next = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();
     let mut senders = JoinSet::new();
     for connection in connections {
-        senders.spawn(send_some(connection, Arc::clone(&requests), Arc::clone(&next), pace, start));
+        senders.spawn(send_some(connection, Arc::clone(&requests), Arc::clone(&next)));
     }
     let mut latency_us = new_histogram()?;
     let all = async {
@@ -90,105 +115,116 @@ pub async fn send_all_over(
     Ok(Run { requests: requests.len(), took: start.elapsed(), latency_us })
 }
 
-/// A histogram of microseconds up to a minute, to three digits.
-pub fn new_histogram() -> Result<Histogram<u64>> {
-    Histogram::new_with_bounds(1, 60_000_000, 3).context("bounds of the histogram")
-}
-
 async fn send_some(
     mut connection: Connection,
     requests: Arc<Vec<Vec<u8>>>,
     next: Arc<AtomicUsize>,
-    pace: Pace,
-    start: Instant,
 ) -> Result<Histogram<u64>> {
     let mut latency_us = new_histogram()?;
     loop {
         let place = next.fetch_add(1, Ordering::Relaxed);
         let Some(request) = requests.get(place) else { return Ok(latency_us) };
-        if let Pace::Every(gap) = pace {
-            let due = start + gap * u32::try_from(place)?;
-            tokio::time::sleep_until(due.into()).await;
-        }
         let sent_at = Instant::now();
-        let status = connection.exchange(request).await?;
-        ensure!(status == 202, "request {place} was answered {status}: {}", connection.answer());
-        latency_us.saturating_record(u64::try_from(sent_at.elapsed().as_micros())?);
+        deliver(&mut connection, request, place).await?;
+        latency_us.saturating_record(micros_since(sent_at));
     }
 }
 
-/// One keep-alive connection.
-pub struct Connection {
-    stream: TcpStream,
-    read: Vec<u8>,
+async fn send_on_schedule(pool: Pool, requests: Arc<Vec<Vec<u8>>>, gap: Duration) -> Result<Run> {
+    let (answered, mut answers) = mpsc::unbounded_channel();
+    let start = Instant::now() + LEAD;
+    let schedule = Schedule { pool: Arc::new(pool), requests: Arc::clone(&requests), start, gap, answered };
+    let runtime = Handle::current();
+    let sender = std::thread::spawn(move || schedule.run(&runtime));
+    let mut latency_us = new_histogram()?;
+    let all = async {
+        while let Some(micros) = answers.recv().await {
+            latency_us.saturating_record(micros?);
+        }
+        anyhow::Ok(())
+    };
+    let longest = gap * u32::try_from(requests.len())? + LONGEST_RUN;
+    let in_time = tokio::time::timeout(longest, all).await;
+    in_time.with_context(|| format!("the run took longer than {longest:?}"))??;
+    let took = start.elapsed();
+    ensure!(sender.join().is_ok(), "the thread that sends ended with a panic");
+    ensure!(latency_us.len() == requests.len() as u64, "{} requests were answered", latency_us.len());
+    Ok(Run { requests: requests.len(), took, latency_us })
 }
 
-impl Connection {
-    /// Connects.
-    pub async fn open(port: u16) -> Result<Self> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let stream =
-            TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, read: Vec::with_capacity(4_096) })
-    }
+/// Requests and the moments at which they leave.
+struct Schedule {
+    pool: Arc<Pool>,
+    requests: Arc<Vec<Vec<u8>>>,
+    start: Instant,
+    gap: Duration,
+    /// Takes the latency of each request, in microseconds.
+    answered: UnboundedSender<Result<u64>>,
+}
 
-    /// Sends a request and reads its whole answer; gives its status.
-    async fn exchange(&mut self, request: &[u8]) -> Result<u16> {
-        self.stream.write_all(request).await.context("cannot send")?;
-        self.read.clear();
-        loop {
-            let count = self.stream.read_buf(&mut self.read).await.context("cannot read")?;
-            ensure!(count > 0, "the server closed the connection after: {}", self.answer());
-            if let Some(status) = complete(&self.read)? {
-                return Ok(status);
+impl Schedule {
+    /// Starts each request at its moment. A thread of its own, because the runtime's timer counts in whole milliseconds.
+    fn run(self, runtime: &Handle) {
+        let mut due = self.start;
+        for place in 0..self.requests.len() {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if self.answered.is_closed() {
+                return; // the run has failed
             }
-            ensure!(self.read.len() <= LARGEST_ANSWER, "the answer is too long");
+            let (pool, requests) = (Arc::clone(&self.pool), Arc::clone(&self.requests));
+            let answered = self.answered.clone();
+            runtime.spawn(async move {
+                let answer = arrive(&pool, &requests, place).await;
+                // Nobody listens any more where the run has failed.
+                let _ = answered.send(answer.map(|()| micros_since(due)));
+            });
+            due += self.gap;
         }
     }
-
-    /// Asks for a page, with an API key where one is given; gives the answer's status and body.
-    pub async fn get(&mut self, path: &str, key: Option<&str>) -> Result<(u16, String)> {
-        let authorization = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{authorization}\r\n");
-        let status = self.exchange(request.as_bytes()).await?;
-        let answer = self.answer();
-        let (_, body) = answer.split_once("\r\n\r\n").context("an answer without a head")?;
-        Ok((status, body.to_owned()))
-    }
-
-    /// Posts JSON with an API key; gives the JSON of the answer, which must be a success.
-    pub async fn post(&mut self, path: &str, key: &str, body: &Value) -> Result<Value> {
-        let body = body.to_string();
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let status = self.exchange(request.as_bytes()).await?;
-        let answer = self.answer();
-        ensure!((200..300).contains(&status), "{path} was answered: {answer}");
-        let (_, body) = answer.split_once("\r\n\r\n").context("an answer without a head")?;
-        serde_json::from_str(body).context("an answer that is not JSON")
-    }
-
-    fn answer(&self) -> String {
-        String::from_utf8_lossy(&self.read).into_owned()
-    }
 }
 
-/// The status of an answer that is complete; `None` while some of it is missing.
-fn complete(read: &[u8]) -> Result<Option<u16>> {
-    let Some(head_end) = read.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
-    let head = std::str::from_utf8(&read[..head_end]).context("the answer's head is not text")?;
-    let mut lines = head.split("\r\n");
-    let status_line = lines.next().unwrap_or_default();
-    let status = status_line.split(' ').nth(1).unwrap_or_default();
-    let status = status.parse().with_context(|| format!("unreadable status line: {status_line}"))?;
-    let length = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    let Some((_, length)) = length else { bail!("the answer has no Content-Length: {head}") };
-    let length: usize = length.trim().parse().context("unreadable Content-Length")?;
-    Ok((read.len() >= head_end + 4 + length).then_some(status))
+async fn arrive(pool: &Pool, requests: &[Vec<u8>], place: usize) -> Result<()> {
+    let mut connection = pool.take().await?;
+    deliver(&mut connection, &requests[place], place).await?;
+    pool.put_back(connection);
+    Ok(())
+}
+
+async fn deliver(connection: &mut Connection, request: &[u8], place: usize) -> Result<()> {
+    let status = connection.exchange(request).await?;
+    ensure!(status == 202, "request {place} was answered {status}: {}", connection.answer());
+    Ok(())
+}
+
+fn micros_since(moment: Instant) -> u64 {
+    u64::try_from(moment.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Connections that nothing is in flight on; where there is none, one more is opened, so that no request waits for the answer to
+/// another.
+struct Pool {
+    ports: Vec<u16>,
+    idle: Mutex<Vec<Connection>>,
+    opened: AtomicUsize,
+}
+
+impl Pool {
+    fn of(connections: Vec<Connection>, ports: &[u16]) -> Self {
+        let opened = AtomicUsize::new(connections.len());
+        Self { ports: ports.to_vec(), idle: Mutex::new(connections), opened }
+    }
+
+    async fn take(&self) -> Result<Connection> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(connection) = idle {
+            return Ok(connection);
+        }
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        ensure!(number < MOST_CONNECTIONS, "{number} requests wait for their answers");
+        Connection::open(self.ports[number % self.ports.len()]).await
+    }
+
+    fn put_back(&self, connection: Connection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
 }

@@ -1,32 +1,37 @@
-//! The speed figures: the receiver beside an empty handler, signals that trade, and memory.
-//!
-//! `make bench` runs all of it in one go; with the argument `cluster` or `timing` it measures that alone, and only prints it. Both servers are child processes, the load comes from this one, all three on
-//! the same cores. Figures are printed and written to `docs/performance.md`.
+//! The speed figures. `make bench` measures all parts and writes them to `docs/performance.md`; with a part's name as its argument
+//! one is measured alone, and only printed. The servers are child processes, the load comes from this one, all on the same cores.
 
 #![allow(clippy::print_stdout, clippy::cast_precision_loss)] // a report for people, with ratios
 
 mod brokers;
 mod cluster;
-mod empty_handler;
+mod connection;
+mod floors;
+mod growth;
 mod load;
 mod machine;
+mod memory;
+mod process;
 mod receiver;
 mod report;
 mod server;
+mod soak;
+mod sqlite_file;
 mod store;
 mod timing;
 mod trading;
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::report::Report;
+use crate::floors::Floor;
+use crate::report::{Line, Section};
 
 fn main() -> ExitCode {
-    let outcome = match empty_handler::port_from_arguments() {
-        Some(port) => run(empty_handler::serve(port)),
+    let outcome = match Floor::from_arguments() {
+        Some((floor, port)) => run(floor.serve(port)),
         None => run(measure()),
     };
     match outcome {
@@ -45,37 +50,88 @@ fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
 /// How long a server is left alone before its memory is read.
 const SETTLE: Duration = Duration::from_secs(2);
 
-/// The argument with which cluster mode alone is measured, and that for what times tell of secrets.
-const CLUSTER: &str = "cluster";
-const TIMING: &str = "timing";
+/// What can be measured alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Receiver,
+    Trading,
+    Brokers,
+    Memory,
+    Growth,
+    Timing,
+    Cluster,
+    Soak,
+}
+
+impl Part {
+    /// What `make bench` measures, in the order of the page.
+    const BENCH: [Self; 7] = [
+        Self::Receiver,
+        Self::Trading,
+        Self::Brokers,
+        Self::Memory,
+        Self::Growth,
+        Self::Timing,
+        Self::Cluster,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Receiver => "receiver",
+            Self::Trading => "trading",
+            Self::Brokers => "brokers",
+            Self::Memory => "memory",
+            Self::Growth => "growth",
+            Self::Timing => "timing",
+            Self::Cluster => "cluster",
+            Self::Soak => "soak",
+        }
+    }
+
+    async fn measure(self) -> Result<Vec<Line>> {
+        match self {
+            Self::Receiver => receiver::measure().await,
+            Self::Trading => trading::measure().await,
+            Self::Brokers => brokers::measure().await,
+            Self::Memory => memory::measure().await,
+            Self::Growth => growth::measure().await,
+            Self::Timing => timing::measure().await,
+            Self::Cluster => cluster::measure().await,
+            Self::Soak => soak::measure().await,
+        }
+    }
+
+    /// The one that the arguments name; `None` where they name none. Cargo's own arguments begin with dashes.
+    fn from_arguments() -> Result<Option<Self>> {
+        let Some(name) = std::env::args().skip(1).find(|argument| !argument.starts_with('-')) else {
+            return Ok(None);
+        };
+        let mut parts = Self::BENCH.into_iter().chain([Self::Soak]);
+        let part = parts.find(|part| part.name() == name);
+        part.map(Some).with_context(|| format!("no part is called {name}"))
+    }
+}
 
 async fn measure() -> Result<()> {
-    let mut report = Report::default();
-    if std::env::args().any(|argument| argument == CLUSTER) {
-        report.cluster = cluster::measure().await?;
-        println!("\n{}", report.cluster_to_markdown()?);
-        return Ok(());
+    let alone = Part::from_arguments()?;
+    let parts = alone.map_or(Part::BENCH.to_vec(), |part| vec![part]);
+    let mut lines = Vec::new();
+    for part in parts {
+        let began = Instant::now();
+        println!("== {}", part.name());
+        lines.extend(part.measure().await.with_context(|| format!("while measuring {}", part.name()))?);
+        println!("({} s)", began.elapsed().as_secs());
     }
-
-    timing::measure(&mut report).await?;
-    if std::env::args().any(|argument| argument == TIMING) {
-        println!("\n{}", report.timing_to_markdown()?);
-        return Ok(());
-    }
-
-    println!("Memory after a fresh start ...");
-    let fresh = server::fresh_dir()?;
-    let atomik = server::Server::start_atomik(fresh.path()).await?;
-    tokio::time::sleep(SETTLE).await;
-    report.idle_kib = atomik.resident_kib()?;
-    atomik.stop().await?;
-
-    receiver::measure(&mut report).await?;
-    trading::measure(&mut report).await?;
-    brokers::measure(&mut report).await?;
-    report.cluster = cluster::measure().await?;
-
-    let table = report.to_markdown()?;
+    let command = match alone {
+        None => "make bench".to_owned(),
+        Some(Part::Soak) => "make soak".to_owned(),
+        Some(part) => format!("scripts/bench.sh {}", part.name()),
+    };
+    let table = report::table(&command, &machine::facts().await?, &lines)?;
     println!("\n{table}");
-    report::write_to_docs(&table)
+    match alone {
+        None => Section::Figures.write(&table),
+        Some(Part::Soak) if soak::is_whole()? => Section::Soak.write(&table),
+        Some(_) => Ok(()),
+    }
 }

@@ -1,13 +1,13 @@
-//! The receiver beside the empty handler: distinct webhooks, valid secrets, unique signals, no strategies.
+//! The receiver beside the empty handler and the durable floor: distinct webhooks, valid secrets, unique signals, no strategies.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::SETTLE;
-use crate::load::{self, Pace, Run};
-use crate::report::Report;
+use crate::floors::Floor;
+use crate::load::{self, CONNECTIONS, Pace, Run};
+use crate::report::{Line, QUANTILES, beside, mb, median, micros_at, ms, quantiles, quantiles_of, rate};
 use crate::server::{Server, fresh_dir};
 use crate::store::{Credentials, Setup};
 
@@ -20,41 +20,74 @@ const ROUNDS: usize = 7;
 /// After this long every webhook may take a full burst again: 10 a second come back.
 pub const REFILL: Duration = Duration::from_millis(1_100);
 
-pub async fn measure(report: &mut Report) -> Result<()> {
+/// What each of the three did, round by round.
+#[derive(Default)]
+struct Rounds {
+    empty_handler: Vec<Run>,
+    durable_floor: Vec<Run>,
+    receiver: Vec<Run>,
+}
+
+pub async fn measure() -> Result<Vec<Line>> {
     println!("Preparing {WEBHOOKS} webhooks ...");
     let dir = fresh_dir()?;
     let setup = Setup::open(dir.path()).await?;
     let credentials: Vec<Credentials> =
         setup.create_webhooks(WEBHOOKS).await?.into_iter().map(|(_, made)| made).collect();
     setup.close().await;
-
     let atomik = Server::start_atomik(dir.path()).await?;
-    tokio::time::sleep(SETTLE).await;
-    report.loaded_kib = atomik.resident_kib()?;
-    let empty = Server::start_empty_handler(dir.path()).await?;
+    let empty = Server::start_floor(Floor::EmptyHandler, dir.path()).await?;
+    let durable = Server::start_floor(Floor::Durable, dir.path()).await?;
 
-    // One request a webhook first, not counted: both servers and the load generator are warm afterwards.
+    // One request a webhook first, not counted: all servers and the load generator are warm afterwards.
     let mut unique = 0;
     let warm_up = requests(&credentials, 1, &mut unique);
-    load::send_all(&[empty.port], Arc::clone(&warm_up), Pace::AsFastAsPossible).await?;
-    load::send_all(&[atomik.port], warm_up, Pace::AsFastAsPossible).await?;
+    for server in [&empty, &durable, &atomik] {
+        load::send_all(&[server.port], Arc::clone(&warm_up), Pace::AsFastAsPossible).await?;
+    }
+    let mut rounds = Rounds::default();
     for round in 1..=ROUNDS {
-        println!("Receiver and empty handler, round {round} of {ROUNDS} ...");
+        println!("Receiver and what it is compared with, round {round} of {ROUNDS} ...");
         let requests = requests(&credentials, EACH, &mut unique);
         tokio::time::sleep(REFILL).await;
-        let run = load::send_all(&[empty.port], Arc::clone(&requests), Pace::AsFastAsPossible).await?;
-        report.empty_handler.push(describe("empty handler", run));
-        let run = load::send_all(&[atomik.port], requests, Pace::AsFastAsPossible).await?;
-        report.receiver.push(describe("receiver", run));
+        for (name, server, runs) in [
+            ("empty handler", &empty, &mut rounds.empty_handler),
+            ("durable floor", &durable, &mut rounds.durable_floor),
+            ("receiver", &atomik, &mut rounds.receiver),
+        ] {
+            let run = load::send_all(&[server.port], Arc::clone(&requests), Pace::AsFastAsPossible).await?;
+            runs.push(describe(name, run));
+        }
     }
-    report.peak_kib = atomik.peak_kib()?;
-    atomik.stop().await
+    let peak_kib = atomik.peak_kib()?;
+    atomik.stop().await?;
+    lines(&rounds, peak_kib)
+}
+
+fn lines(rounds: &Rounds, peak_kib: u64) -> Result<Vec<Line>> {
+    let Rounds { empty_handler, durable_floor, receiver } = rounds;
+    let late_us = median(receiver, |run| micros_at(&run.latency_us, 0.99))?;
+    let ratio = beside(receiver, empty_handler)?;
+    let receiver_name = format!("Receiver on SQLite, {WEBHOOKS} webhooks");
+    let mut lines = Vec::new();
+    for (name, runs) in
+        [("Empty handler", empty_handler), ("Durable floor", durable_floor), (&*receiver_name, receiver)]
+    {
+        lines.push(Line::plain(&format!("{name}, {CONNECTIONS} connections: throughput"), rate(runs)?));
+        lines.push(Line::plain(&format!("{name}: {QUANTILES}"), quantiles_of(runs)?));
+    }
+    lines.extend([
+        Line::against("Receiver: p99", ms(late_us), "< 5 ms", late_us < 5_000.0),
+        Line::against("Receiver beside empty handler", format!("{ratio:.2}"), ">= 0.45", ratio >= 0.45),
+        Line::plain("Receiver beside durable floor", format!("{:.2}", beside(receiver, durable_floor)?)),
+        Line::plain("Memory, peak during the receiver's rounds", mb(peak_kib)),
+    ]);
+    Ok(lines)
 }
 
 /// Prints a round.
 pub fn describe(name: &str, run: Run) -> Run {
-    let (median, late) = (run.latency_us.value_at_quantile(0.5), run.latency_us.value_at_quantile(0.99));
-    println!("  {name}: {:.0}/s, p50 {median} us, p99 {late} us", run.throughput());
+    println!("  {name}: {:.0}/s, {QUANTILES} {}", run.throughput(), quantiles(&run.latency_us));
     run
 }
 

@@ -1,4 +1,4 @@
-//! The two servers as child processes.
+//! The servers as child processes.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
@@ -10,11 +10,14 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::empty_handler;
-use crate::load::Connection;
+use crate::connection::Connection;
+use crate::floors::Floor;
+use crate::process::{self, Process};
 
-/// How long a server may take to become ready, or to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a server may take to become ready, or to stop. One with a large database reads all of it first.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How often it is asked whether it is ready: the time of a start is measured as exactly.
+const READY_CHECK: Duration = Duration::from_millis(5);
 
 /// The data directory in a server's folder.
 pub const DATA_DIR: &str = "data";
@@ -55,11 +58,12 @@ impl Server {
         .await
     }
 
-    /// Starts the empty handler, and waits until it answers.
-    pub async fn start_empty_handler(log_dir: &Path) -> Result<Self> {
-        let program = std::env::current_exe().context("this program has no path")?;
-        Self::start(Command::new(program), &log_dir.join("empty-handler.log"), |command, port| {
-            command.arg(empty_handler::ARGUMENT).arg(port.to_string());
+    /// Starts what the receiver is compared with, its file in a folder, and waits until it answers.
+    pub async fn start_floor(floor: Floor, dir: &Path) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe().context("this program has no path")?);
+        command.current_dir(dir);
+        Self::start(command, &dir.join(format!("{}.log", floor.argument())), |command, port| {
+            command.arg(floor.argument()).arg(port.to_string());
         })
         .await
     }
@@ -75,7 +79,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Ready is 200 from Atomik, and any answer at all from the empty handler, which has no such page.
+    /// Ready is 200 from Atomik, and any answer at all from a floor, which has no such page.
     async fn wait_until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -88,7 +92,7 @@ impl Server {
                 "a server did not start: {}",
                 self.last_words()
             );
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(READY_CHECK).await;
         }
     }
 
@@ -110,20 +114,17 @@ impl Server {
 
     /// The memory it has resident now, in KiB.
     pub fn resident_kib(&self) -> Result<u64> {
-        self.status_field("VmRSS:")
+        process::resident_kib(self.process()?)
     }
 
     /// The most memory it ever had resident, in KiB.
     pub fn peak_kib(&self) -> Result<u64> {
-        self.status_field("VmHWM:")
+        process::peak_kib(self.process()?)
     }
 
-    fn status_field(&self, name: &str) -> Result<u64> {
-        let path = format!("/proc/{}/status", self.process()?);
-        let status = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let field = line.and_then(|line| line.split_whitespace().next());
-        field.with_context(|| format!("{path} has no {name}"))?.parse().context("not a number")
+    /// The processor time it has used, in microseconds.
+    pub fn used_us(&self) -> Result<u64> {
+        Ok(Process::read(self.process()?).context("the server has ended")?.used_us)
     }
 
     /// Asks it to stop, and waits until it has finished what it accepted.

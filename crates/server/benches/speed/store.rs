@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use atomik_domain::ip_allowlist::IpAllowlist;
 use atomik_domain::strategy::{Behavior, DEFAULT_MAX_SIGNAL_AGE_S};
 use atomik_domain::{
@@ -39,6 +39,13 @@ pub struct Credentials {
 pub struct Setup {
     store: Arc<dyn Store>,
     user_id: UserId,
+}
+
+/// When a signal came.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamps {
+    pub received_at: UnixMicros,
+    pub stored_at: UnixMicros,
 }
 
 /// What became of all signals.
@@ -115,8 +122,10 @@ impl Setup {
         }
         let webhooks = self.create_webhooks(count).await?;
         let mut credentials = Vec::with_capacity(count);
+        let mut tasks = JoinSet::new();
         let owners = account_ids.iter().cycle();
         for (number, ((webhook_id, made), account_id)) in webhooks.into_iter().zip(owners).enumerate() {
+            let store = Arc::clone(&self.store);
             let strategy = NewStrategy {
                 user_id: self.user_id,
                 name: format!("bench {number}"),
@@ -133,8 +142,13 @@ impl Setup {
                 active: true,
                 created_at: SystemClock.now(),
             };
-            self.store.create_strategy(strategy, None).await?;
+            tasks.spawn(async move { store.create_strategy(strategy, None).await });
             credentials.push(made);
+            if tasks.len() == AT_ONCE || number + 1 == count {
+                while let Some(task) = tasks.join_next().await {
+                    task??;
+                }
+            }
         }
         Ok(credentials)
     }
@@ -167,15 +181,17 @@ impl Setup {
         Ok(timelines)
     }
 
-    /// When the signal behind each order was stored, by the order's name.
-    pub async fn stored_at(&self) -> Result<HashMap<String, UnixMicros>> {
-        let mut stored_at = HashMap::new();
+    /// The signal behind each order, by the order's name.
+    pub async fn signals_of_orders(&self) -> Result<HashMap<String, Stamps>> {
+        let mut stamps = HashMap::new();
         self.each_signal(|record| {
+            let signal = &record.signal;
+            let of_signal = Stamps { received_at: signal.received_at, stored_at: signal.stored_at };
             let orders = record.orders.iter().map(|order| order.request.client_order_id.to_string());
-            stored_at.extend(orders.map(|name| (name, record.signal.stored_at)));
+            stamps.extend(orders.map(|name| (name, of_signal)));
         })
         .await?;
-        Ok(stored_at)
+        Ok(stamps)
     }
 
     async fn each_signal(&self, mut see: impl FnMut(&SignalRecord)) -> Result<()> {
@@ -197,6 +213,18 @@ impl Setup {
 }
 
 impl Timelines {
+    /// Fails unless so many signals were stored, and every one of them filled.
+    pub fn ensure_filled(&self, signals: usize) -> Result<()> {
+        ensure!(
+            self.filled_signals == signals && self.fills == signals && self.other_outcomes.is_empty(),
+            "{} of {signals} signals filled, with {} fills; the others: {:?}",
+            self.filled_signals,
+            self.fills,
+            self.other_outcomes
+        );
+        Ok(())
+    }
+
     fn add(&mut self, record: &SignalRecord) {
         for outcome in &record.outcomes {
             if outcome.status == OutcomeStatus::Filled {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use crate::load;
-use crate::report::{Line, Report};
+use crate::report::Line;
 use crate::server::{Server, fresh_dir};
 use crate::store::Setup;
 
@@ -23,7 +23,7 @@ const COUNTED: f64 = 0.99;
 
 /// What comes of a question.
 #[derive(Debug)]
-pub struct Compared {
+struct Compared {
     what: &'static str,
     /// Medians, in microseconds.
     medians_us: [f64; 2],
@@ -31,14 +31,15 @@ pub struct Compared {
 }
 
 impl Compared {
-    pub fn line(&self) -> Line {
+    fn line(&self) -> Line {
         let [one, other] = self.medians_us;
         let figure = format!("|t| = {:.2}, medians {one:.1} and {other:.1} µs", self.t.abs());
         Line::against(self.what, figure, "|t| < 4.5", self.t.abs() < TELLING)
     }
 }
 
-pub async fn measure(report: &mut Report) -> Result<()> {
+pub async fn measure() -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
     let dir = fresh_dir()?;
     let setup = Setup::open(dir.path()).await?;
     let made = setup.create_webhooks(1).await?.into_iter().next().context("no webhook")?.1;
@@ -66,9 +67,10 @@ pub async fn measure(report: &mut Report) -> Result<()> {
         println!("{what} ...");
         let compared = tokio::task::spawn_blocking(move || compare(what, port, &kinds)).await??;
         println!("  {compared:?}");
-        report.timing.push(compared);
+        lines.push(compared.line());
     }
-    atomik.stop().await
+    atomik.stop().await?;
+    Ok(lines)
 }
 
 fn compare(what: &'static str, port: u16, kinds: &[Vec<u8>; 2]) -> Result<Compared> {

@@ -9,10 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::database::connect;
+use crate::process::Process;
 use crate::server::Server;
-
-/// Linux counts processor time for programs in hundredths of a second.
-const TICK_US: u64 = 10_000;
 
 /// What was used up.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,7 +65,8 @@ impl Meter {
         let mut postgres = connect(postgres_url).await?;
         let ours: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut postgres).await?;
         let ours = Process::read(u32::try_from(ours)?).context("PostgreSQL is not on this machine")?;
-        let redis = redis_process(redis_url).await?;
+        let redis = redis_says(redis_url, "process_id").await?;
+        let redis = redis.parse().context("unreadable process of Redis")?;
         Process::read(redis).context("Redis is not on this machine")?;
         Ok(Self { postgres, postmaster: ours.parent, redis })
     }
@@ -86,7 +85,7 @@ impl Meter {
             ..Cost::default()
         };
         for node in nodes {
-            cost.nodes_us += Process::read(node.process()?).context("a node has ended")?.used_us;
+            cost.nodes_us += node.used_us()?;
         }
         for entry in std::fs::read_dir("/proc")? {
             let process =
@@ -98,26 +97,8 @@ impl Meter {
     }
 }
 
-/// A process of this machine.
-struct Process {
-    parent: u32,
-    used_us: u64,
-}
-
-impl Process {
-    /// `None` where there is no such process (any more).
-    fn read(id: u32) -> Option<Self> {
-        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-        // The name, in parentheses, may hold anything; behind it come state, parent ... and, 12th and 13th, the time used.
-        let (_, behind_name) = stat.rsplit_once(") ")?;
-        let fields: Vec<_> = behind_name.split(' ').collect();
-        let number = |place: usize| fields.get(place)?.parse::<u64>().ok();
-        let parent = u32::try_from(number(1)?).ok()?;
-        Some(Self { parent, used_us: (number(11)? + number(12)?) * TICK_US })
-    }
-}
-
-async fn redis_process(url: &str) -> Result<u32> {
+/// What Redis says of itself under a name.
+pub async fn redis_says(url: &str, name: &str) -> Result<String> {
     let address = url.trim_start_matches("redis://");
     let mut stream = TcpStream::connect(address).await.context("Redis cannot be reached")?;
     stream.write_all(b"INFO server\r\n").await?;
@@ -125,10 +106,10 @@ async fn redis_process(url: &str) -> Result<u32> {
     loop {
         let count = stream.read_buf(&mut answer).await?;
         let text = String::from_utf8_lossy(&answer);
-        let line = text.split("process_id:").nth(1).and_then(|rest| rest.split_once("\r\n"));
-        if let Some((id, _)) = line {
-            return id.parse().context("unreadable process of Redis");
+        let line = text.split(&format!("{name}:")).nth(1).and_then(|rest| rest.split_once("\r\n"));
+        if let Some((said, _)) = line {
+            return Ok(said.to_owned());
         }
-        anyhow::ensure!(count > 0, "Redis does not say which process it is: {text}");
+        anyhow::ensure!(count > 0, "Redis does not say {name}: {text}");
     }
 }

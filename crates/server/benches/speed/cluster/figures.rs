@@ -8,13 +8,11 @@ use super::cost::Cost;
 use super::{CONNECTIONS, FEW, MANY};
 use crate::load::{self, Run};
 use crate::receiver::WEBHOOKS;
-use crate::report::{Line, mb, median, median_of, ms};
+use crate::report::{Line, QUANTILES, beside, mb, median, micros_at, ms, quantiles_of, rate};
 
 /// Everything that is measured of cluster mode.
 #[derive(Debug, Default)]
 pub struct Figures {
-    /// What PostgreSQL runs on.
-    pub machine: String,
     /// Rounds of the empty handler, beside those of the next three.
     pub empty_handler: Vec<Run>,
     /// Rounds of one node without Redis.
@@ -64,9 +62,9 @@ impl Figures {
 
     fn node_lines(&self) -> Result<Vec<Line>> {
         let empty = median(&self.empty_handler, Run::throughput)?;
-        let beside = beside(&self.one, &self.empty_handler)?;
-        let two = self::beside(&self.two, &self.one)?;
-        let late_us = median(&self.one, |run| micros(run, 0.99))?;
+        let ratio = beside(&self.one, &self.empty_handler)?;
+        let two = beside(&self.two, &self.one)?;
+        let late_us = median(&self.one, |run| micros_at(&run.latency_us, 0.99))?;
         let what = format!("PostgreSQL + Redis, {WEBHOOKS} webhooks");
         Ok(vec![
             Line::plain(
@@ -74,37 +72,37 @@ impl Figures {
                 format!("{empty:.0}/s"),
             ),
             Line::plain("PostgreSQL: throughput", rate(&self.postgres)?),
-            Line::plain("PostgreSQL: p50 / p99", quantiles(&self.postgres)?),
+            Line::plain(&format!("PostgreSQL: {QUANTILES}"), quantiles_of(&self.postgres)?),
             Line::plain(
                 "PostgreSQL beside empty handler",
-                format!("{:.2}", self::beside(&self.postgres, &self.empty_handler)?),
+                format!("{:.2}", beside(&self.postgres, &self.empty_handler)?),
             ),
             Line::plain(&format!("{what}: throughput"), rate(&self.one)?),
-            Line::plain("PostgreSQL + Redis: p50", ms(median(&self.one, |run| micros(run, 0.5))?)),
+            Line::plain(&format!("PostgreSQL + Redis: {QUANTILES}"), quantiles_of(&self.one)?),
             Line::against("PostgreSQL + Redis: p99", ms(late_us), "< 20 ms", late_us < 20_000.0),
             Line::against(
                 "PostgreSQL + Redis beside empty handler",
-                format!("{beside:.2}"),
+                format!("{ratio:.2}"),
                 ">= 0.25",
-                beside >= 0.25,
+                ratio >= 0.25,
             ),
             Line::plain("Two nodes: throughput", rate(&self.two)?),
-            Line::plain("Two nodes: p50 / p99", quantiles(&self.two)?),
+            Line::plain(&format!("Two nodes: {QUANTILES}"), quantiles_of(&self.two)?),
             Line::against("Two nodes beside one", format!("{two:.2}"), ">= 1.00", two >= 0.995),
             Line::plain(
-                "PostgreSQL + Redis, one signal at a time: p50",
-                ms(median(&self.alone, |run| micros(run, 0.5))?),
+                &format!("PostgreSQL + Redis, one signal at a time: {QUANTILES}"),
+                quantiles_of(&self.alone)?,
             ),
         ])
     }
 
     fn few_connections_lines(&self) -> Result<[Line; 3]> {
         let what = format!("PostgreSQL + Redis, {} connections", load::CONNECTIONS);
-        let beside = beside(&self.one_over_few, &self.empty_over_few)?;
+        let ratio = beside(&self.one_over_few, &self.empty_over_few)?;
         Ok([
             Line::plain(&format!("{what}: throughput"), rate(&self.one_over_few)?),
-            Line::plain(&format!("{what}: p50 / p99"), quantiles(&self.one_over_few)?),
-            Line::plain(&format!("{what}: beside empty handler"), format!("{beside:.2}")),
+            Line::plain(&format!("{what}: {QUANTILES}"), quantiles_of(&self.one_over_few)?),
+            Line::plain(&format!("{what}: beside empty handler"), format!("{ratio:.2}")),
         ])
     }
 
@@ -152,22 +150,4 @@ fn cost_lines(what: &str, runs: &[Run], cost: Cost) -> Result<[Line; 2]> {
             format!("{:.0} / {:.0}", 1.0 / each(cost.transactions.max(1)), each(cost.wal_bytes)),
         ),
     ])
-}
-
-/// How much more rounds carried than others did, round by round, for a machine is not as fast in every minute.
-fn beside(runs: &[Run], others: &[Run]) -> Result<f64> {
-    median_of(runs.iter().zip(others).map(|(run, other)| run.throughput() / other.throughput()).collect())
-}
-
-fn micros(run: &Run, quantile: f64) -> f64 {
-    run.latency_us.value_at_quantile(quantile) as f64
-}
-
-fn rate(runs: &[Run]) -> Result<String> {
-    Ok(format!("{:.0}/s", median(runs, Run::throughput)?))
-}
-
-fn quantiles(runs: &[Run]) -> Result<String> {
-    let at = |quantile| median(runs, |run| micros(run, quantile)).map(ms);
-    Ok(format!("{} / {}", at(0.5)?, at(0.99)?))
 }

@@ -11,13 +11,15 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::SETTLE;
+use crate::floors::Floor;
 use crate::load::{self, Pace, Run};
 use crate::receiver::{EACH, REFILL, WEBHOOKS, describe, requests};
+use crate::report::Line;
 use crate::server::{Server, fresh_dir};
 use crate::store::Credentials;
 use cost::{Cost, Meter};
 use database::Database;
-pub use figures::Figures;
+use figures::Figures;
 
 /// How a round is sent.
 #[derive(Clone, Copy, Debug)]
@@ -59,19 +61,26 @@ impl Servers {
     }
 }
 
-/// `None` where the servers are not there.
-pub async fn measure() -> Result<Option<Figures>> {
+/// What the servers are, in one line; `None` where they are not there.
+pub async fn facts() -> Result<Option<String>> {
+    let Some(servers) = Servers::from_environment() else { return Ok(None) };
+    let postgres = database::facts(&servers.postgres).await?;
+    let redis = cost::redis_says(&servers.redis, "redis_version").await?;
+    Ok(Some(format!("{postgres}; Redis {redis}")))
+}
+
+/// Nothing where the servers are not there.
+pub async fn measure() -> Result<Vec<Line>> {
     let Some(servers) = Servers::from_environment() else {
         println!(
             "Cluster mode is left out: it needs scripts/with-postgres.sh and scripts/with-redis.sh around the command."
         );
-        return Ok(None);
+        return Ok(Vec::new());
     };
-    let mut figures = Figures { machine: database::facts(&servers.postgres).await?, ..Figures::default() };
-    println!("{}", figures.machine);
+    let mut figures = Figures::default();
     many_nodes(&servers, &mut figures).await?;
     many_webhooks(&servers, &mut figures).await?;
-    Ok(Some(figures))
+    figures.lines()
 }
 
 /// Nodes on a database of their own.
@@ -146,7 +155,7 @@ async fn many_nodes(servers: &Servers, figures: &mut Figures) -> Result<()> {
     let one = Installation::start("PostgreSQL and Redis", both, WEBHOOKS, 1).await?;
     let two = Installation::start("PostgreSQL and Redis, two nodes", both, WEBHOOKS, 2).await?;
     let place = fresh_dir()?;
-    let empty = Server::start_empty_handler(place.path()).await?;
+    let empty = Server::start_floor(Floor::EmptyHandler, place.path()).await?;
     let mut meter = Meter::new(&servers.postgres, &servers.redis).await?;
     let credentials = Database::credentials(0..u64::try_from(WEBHOOKS)?);
 
