@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 scripts/need.sh
 cargo bench -p atomik-server --bench speed --no-run
 
+# A burst holds a connection for each signal that is not answered yet, up to ten thousand.
+ulimit -n "$(ulimit -Hn)"
 # The servers' files lie on the disk that the project is built on: in memory syncing would be free.
 place=${CARGO_TARGET_DIR:-target}/bench
 mkdir -p "$place"

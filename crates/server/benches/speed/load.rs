@@ -4,6 +4,7 @@
 //! on a schedule, whether or not earlier ones were answered, and each latency counts from the moment at which its request was
 //! meant to leave. Whatever makes a request late, the server's slowness or ours, is in its latency (no coordinated omission).
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::task::JoinSet;
 
 use crate::connection::Connection;
+use crate::report::{QUANTILES, quantiles};
 
 /// How many connections send at once, and how many are open before a schedule begins.
 pub const CONNECTIONS: usize = 64;
@@ -136,10 +138,12 @@ async fn send_on_schedule(pool: Pool, requests: Arc<Vec<Vec<u8>>>, gap: Duration
     let schedule = Schedule { pool: Arc::new(pool), requests: Arc::clone(&requests), start, gap, answered };
     let runtime = Handle::current();
     let sender = std::thread::spawn(move || schedule.run(&runtime));
-    let mut latency_us = new_histogram()?;
+    let (mut late_us, mut latency_us) = (new_histogram()?, new_histogram()?);
     let all = async {
-        while let Some(micros) = answers.recv().await {
-            latency_us.saturating_record(micros?);
+        while let Some(arrived) = answers.recv().await {
+            let Arrived { late, answered } = arrived?;
+            late_us.saturating_record(late);
+            latency_us.saturating_record(answered);
         }
         anyhow::Ok(())
     };
@@ -149,7 +153,14 @@ async fn send_on_schedule(pool: Pool, requests: Arc<Vec<Vec<u8>>>, gap: Duration
     let took = start.elapsed();
     ensure!(sender.join().is_ok(), "the thread that sends ended with a panic");
     ensure!(latency_us.len() == requests.len() as u64, "{} requests were answered", latency_us.len());
+    println!("  left {} after their moments, {QUANTILES}", quantiles(&late_us));
     Ok(Run { requests: requests.len(), took, latency_us })
+}
+
+/// How long after its moment a request left, and was answered, in microseconds.
+struct Arrived {
+    late: u64,
+    answered: u64,
 }
 
 /// Requests and the moments at which they leave.
@@ -158,8 +169,7 @@ struct Schedule {
     requests: Arc<Vec<Vec<u8>>>,
     start: Instant,
     gap: Duration,
-    /// Takes the latency of each request, in microseconds.
-    answered: UnboundedSender<Result<u64>>,
+    answered: UnboundedSender<Result<Arrived>>,
 }
 
 impl Schedule {
@@ -174,20 +184,20 @@ impl Schedule {
             let (pool, requests) = (Arc::clone(&self.pool), Arc::clone(&self.requests));
             let answered = self.answered.clone();
             runtime.spawn(async move {
-                let answer = arrive(&pool, &requests, place).await;
                 // Nobody listens any more where the run has failed.
-                let _ = answered.send(answer.map(|()| micros_since(due)));
+                let _ = answered.send(arrive(&pool, &requests, place, due).await);
             });
             due += self.gap;
         }
     }
 }
 
-async fn arrive(pool: &Pool, requests: &[Vec<u8>], place: usize) -> Result<()> {
+async fn arrive(pool: &Pool, requests: &[Vec<u8>], place: usize, due: Instant) -> Result<Arrived> {
     let mut connection = pool.take().await?;
+    let late = micros_since(due);
     deliver(&mut connection, &requests[place], place).await?;
     pool.put_back(connection);
-    Ok(())
+    Ok(Arrived { late, answered: micros_since(due) })
 }
 
 async fn deliver(connection: &mut Connection, request: &[u8], place: usize) -> Result<()> {
@@ -204,18 +214,19 @@ fn micros_since(moment: Instant) -> u64 {
 /// another.
 struct Pool {
     ports: Vec<u16>,
-    idle: Mutex<Vec<Connection>>,
+    /// The one that was idle for longest goes first: a server closes those that are never used.
+    idle: Mutex<VecDeque<Connection>>,
     opened: AtomicUsize,
 }
 
 impl Pool {
     fn of(connections: Vec<Connection>, ports: &[u16]) -> Self {
         let opened = AtomicUsize::new(connections.len());
-        Self { ports: ports.to_vec(), idle: Mutex::new(connections), opened }
+        Self { ports: ports.to_vec(), idle: Mutex::new(connections.into()), opened }
     }
 
     async fn take(&self) -> Result<Connection> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         if let Some(connection) = idle {
             return Ok(connection);
         }
@@ -225,6 +236,6 @@ impl Pool {
     }
 
     fn put_back(&self, connection: Connection) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push_back(connection);
     }
 }

@@ -55,10 +55,8 @@ pub struct Timelines {
     pub filled_signals: usize,
     /// Fills recorded.
     pub fills: usize,
-    /// When the last of them was recorded.
-    pub last_fill_at: UnixMicros,
-    /// From a signal's receipt to its order's last fill, one a filled signal.
-    pub receipt_to_fill_us: Vec<i64>,
+    /// Of each signal that filled: when it was received, and how long after that its order's last fill came.
+    pub receipt_to_fill_us: Vec<(UnixMicros, i64)>,
     /// How often each other outcome came up.
     pub other_outcomes: BTreeMap<(&'static str, Code), usize>,
 }
@@ -234,12 +232,10 @@ impl Timelines {
             }
         }
         self.fills += record.fills.len();
-        for (_, fill) in &record.fills {
-            self.last_fill_at = self.last_fill_at.max(fill.recorded_at);
-        }
         let filled_at = record.orders.iter().filter_map(|order| order.filled_at).max();
         if let Some(filled_at) = filled_at {
-            self.receipt_to_fill_us.push(filled_at.micros_since(record.signal.received_at));
+            let received_at = record.signal.received_at;
+            self.receipt_to_fill_us.push((received_at, filled_at.micros_since(received_at)));
         }
     }
 }

@@ -5,44 +5,50 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use atomik_domain::UnixMicros;
 use atomik_ports::clock::{Clock, SystemClock};
 use hdrhistogram::Histogram;
 use serde_json::Value;
 
 use crate::connection::Connection;
 use crate::load::{self, Pace, Run, new_histogram, request};
+use crate::receiver::REFILL;
 use crate::report::{Line, QUANTILES, micros_at, ms, quantiles};
 use crate::server::{Server, fresh_dir};
-use crate::store::{Credentials, Setup, Timelines};
+use crate::store::{Credentials, Setup};
 
 /// Over how many paper accounts the strategies are spread.
 const ACCOUNTS: usize = 100;
 /// How long the last fill may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Signals to webhooks with one strategy each, on its own symbol.
+/// Signals, one webhook after the other.
 #[derive(Clone, Copy, Debug)]
-struct Load {
-    webhooks: usize,
+struct Phase {
     signals: usize,
     pace: Pace,
 }
 
 /// All the program carries, for some seconds. Each webhook gets 8: fewer than the burst of 10 that it is allowed.
-const SUSTAINED: Load = Load { webhooks: 5_000, signals: 40_000, pace: Pace::AsFastAsPossible };
-/// A bar closes for ten thousand charts: one signal each, spread over one second.
-const BURST: Load = Load { webhooks: 10_000, signals: 10_000, pace: Pace::Every(Duration::from_micros(100)) };
+const SUSTAINED_WEBHOOKS: usize = 5_000;
+const SUSTAINED: Phase = Phase { signals: 40_000, pace: Pace::AsFastAsPossible };
+/// A bar closes for ten thousand charts: one signal each, spread over one second. Once as the first signals after a start, and
+/// once more.
+const BURST: Phase = Phase { signals: 10_000, pace: Pace::Every(Duration::from_micros(100)) };
+/// How many webhooks the streams go to: none gets more than 4 a second.
+const STREAM_WEBHOOKS: usize = 625;
+/// First, and not counted, each strategy buys and sells.
+const WARM_UP: Phase = Phase { signals: 2 * STREAM_WEBHOOKS, pace: Pace::Every(Duration::from_millis(1)) };
 /// Signals a second of the steady streams, and how many of them.
 const STREAMS: [(u32, usize); 3] = [(100, 1_000), (500, 5_000), (2_000, 12_000)];
-/// How many webhooks a stream has: none gets more than 4 a second.
-const STREAM_WEBHOOKS: usize = 625;
 
-/// What became of a load.
+/// What became of a phase.
 struct Traded {
     /// Its answers.
     answers: Run,
-    fills: usize,
-    /// From the first byte to the last recorded fill.
+    /// When it began.
+    began_at: UnixMicros,
+    /// From the first byte to the moment at which the last fill could be read.
     took: Duration,
     /// From receipt to fill, from the recorded timelines.
     receipt_to_fill_us: Histogram<u64>,
@@ -51,20 +57,27 @@ struct Traded {
 pub async fn measure() -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     println!("{} signals that trade, as fast as they are accepted ...", SUSTAINED.signals);
-    lines.extend(sustained_lines(&run(SUSTAINED).await?));
-    println!("{} signals that trade within one second ...", BURST.signals);
-    lines.extend(burst_lines(&run(BURST).await?));
-    for (rate, signals) in STREAMS {
-        println!("{rate} signals a second that trade ...");
-        let load = Load { webhooks: STREAM_WEBHOOKS, signals, pace: Pace::per_second(rate) };
-        lines.extend(stream_lines(rate, &run(load).await?));
+    for traded in run(SUSTAINED_WEBHOOKS, &[SUSTAINED]).await? {
+        lines.extend(sustained_lines(&traded));
+    }
+    println!("{} signals that trade within one second, twice ...", BURST.signals);
+    let names = ["the first after a start", "again"];
+    for (name, traded) in names.iter().zip(run(BURST.signals, &[BURST, BURST]).await?) {
+        lines.extend(burst_lines(name, &traded));
+    }
+    println!("Steady streams of signals that trade ...");
+    let streams = STREAMS.map(|(rate, signals)| Phase { signals, pace: Pace::per_second(rate) });
+    let phases: Vec<Phase> = std::iter::once(WARM_UP).chain(streams).collect();
+    let traded = run(STREAM_WEBHOOKS, &phases).await?;
+    for ((rate, _), traded) in STREAMS.iter().zip(&traded[1..]) {
+        lines.extend(stream_lines(*rate, traded));
     }
     Ok(lines)
 }
 
 fn sustained_lines(traded: &Traded) -> [Line; 2] {
     let what = format!("{} signals, as fast as accepted", SUSTAINED.signals);
-    let rate = traded.fills as f64 / traded.took.as_secs_f64();
+    let rate = SUSTAINED.signals as f64 / traded.took.as_secs_f64();
     [
         Line::against(
             &format!("{what}: recorded fills, to the last one"),
@@ -76,12 +89,12 @@ fn sustained_lines(traded: &Traded) -> [Line; 2] {
     ]
 }
 
-fn burst_lines(traded: &Traded) -> [Line; 2] {
-    let what = format!("Burst of {} signals within one second, all stored", BURST.signals);
+fn burst_lines(name: &str, traded: &Traded) -> [Line; 2] {
+    let what = format!("Burst of {} signals within one second, {name}", BURST.signals);
     let took_us = traded.took.as_micros() as f64;
     [
         Line::against(
-            &format!("{what}: first arrival to last recorded fill"),
+            &format!("{what}: all stored, first arrival to last recorded fill"),
             ms(took_us),
             "< 2,000 ms",
             took_us < 2e6,
@@ -105,45 +118,46 @@ fn stream_lines(rate: u32, traded: &Traded) -> [Line; 2] {
     ]
 }
 
-/// Sends all signals to a fresh server, and reads what became of them from its store once it has stopped.
-async fn run(load: Load) -> Result<Traded> {
+/// Sends all phases, one after the other, to a fresh server whose webhooks have one strategy each, on its own symbol, and reads
+/// what became of their signals from its store once it has stopped.
+async fn run(webhooks: usize, phases: &[Phase]) -> Result<Vec<Traded>> {
     let dir = fresh_dir()?;
     let setup = Setup::open(dir.path()).await?;
-    let credentials = setup.create_strategies(load.webhooks, ACCOUNTS).await?;
+    let credentials = setup.create_strategies(webhooks, ACCOUNTS).await?;
     let key = setup.create_api_key().await?;
     setup.close().await;
 
     let server = Server::start_atomik(dir.path()).await?;
-    let requests = requests(&credentials, 0..load.signals);
-    let start = Instant::now();
-    let started_at = SystemClock.now();
-    let answers = load::send_all(&[server.port], requests, load.pace).await?;
-    wait_for_fills(server.port, &key, load.signals).await?;
-    let seen_after = start.elapsed();
+    let (mut sent, mut all) = (0, Vec::with_capacity(phases.len()));
+    for phase in phases {
+        let requests = requests(&credentials, sent..sent + phase.signals);
+        sent += phase.signals;
+        tokio::time::sleep(REFILL).await;
+        let (began, began_at) = (Instant::now(), SystemClock.now());
+        let answers = load::send_all(&[server.port], requests, phase.pace).await?;
+        wait_for_fills(server.port, &key, sent).await?;
+        all.push(Traded { answers, began_at, took: began.elapsed(), receipt_to_fill_us: new_histogram()? });
+    }
     server.stop().await?;
 
     let setup = Setup::open(dir.path()).await?;
     let timelines = setup.timelines().await?;
     setup.close().await;
-    timelines.ensure_filled(load.signals)?;
-    let stamped_after = u64::try_from(timelines.last_fill_at.micros_since(started_at))?;
-    let took = seen_after.max(Duration::from_micros(stamped_after));
-    let traded = Traded { answers, fills: timelines.fills, took, receipt_to_fill_us: histogram(&timelines)? };
-    println!(
-        "  answered {}, filled {} after receipt, the last {took:.0?} after the first byte",
-        quantiles(&traded.answers.latency_us),
-        quantiles(&traded.receipt_to_fill_us)
-    );
-    Ok(traded)
-}
-
-/// From receipt to fill, in microseconds.
-pub fn histogram(timelines: &Timelines) -> Result<Histogram<u64>> {
-    let mut receipt_to_fill_us = new_histogram()?;
-    for micros in &timelines.receipt_to_fill_us {
-        receipt_to_fill_us.saturating_record(u64::try_from((*micros).max(0))?);
+    timelines.ensure_filled(sent)?;
+    for (received_at, micros) in &timelines.receipt_to_fill_us {
+        let phase = all.iter_mut().rev().find(|traded| traded.began_at <= *received_at);
+        let phase = phase.context("a signal was received before all")?;
+        phase.receipt_to_fill_us.saturating_record(u64::try_from((*micros).max(0))?);
     }
-    Ok(receipt_to_fill_us)
+    for (phase, traded) in phases.iter().zip(&all) {
+        println!(
+            "  {phase:?}: answered {}, filled {} after receipt, the last {:.1?} after the first byte",
+            quantiles(&traded.answers.latency_us),
+            quantiles(&traded.receipt_to_fill_us),
+            traded.took
+        );
+    }
+    Ok(all)
 }
 
 /// Waits until the API shows so many fills: a fill is recorded when others can read it. Fills are numbered from one.

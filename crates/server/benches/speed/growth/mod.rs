@@ -16,7 +16,7 @@ use crate::SETTLE;
 use crate::connection::Connection;
 use crate::load::{self, Pace, Run};
 use crate::receiver::{self, EACH, REFILL, describe};
-use crate::report::{Line, beside, mb, rate};
+use crate::report::{Line, QUANTILES, beside, mb, quantiles_of, rate};
 use crate::server::{DATA_DIR, Server, fresh_dir};
 use crate::store::{Credentials, Setup};
 use crate::trading;
@@ -190,6 +190,11 @@ fn lines(few: &Sized, many: &Sized, deliveries: i64, bytes: u64) -> Result<Vec<L
         lines.extend([
             Line::plain(&format!("Few deliveries stored, a {kind}: throughput"), rate(&few.runs)?),
             Line::plain(&format!("{name}, a {kind}: throughput"), rate(&many.runs)?),
+            Line::plain(
+                &format!("Few deliveries stored, a {kind}: answer, {QUANTILES}"),
+                quantiles_of(&few.runs)?,
+            ),
+            Line::plain(&format!("{name}, a {kind}: answer, {QUANTILES}"), quantiles_of(&many.runs)?),
             Line::plain(&format!("Time for the same, {name} beside few, a {kind}"), format!("{ratio:.2}")),
             Line::plain(
                 &format!("Processor time, few / {name}, a {kind}"),
