@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/need.sh
 cargo bench -p atomik-server --bench speed --no-run
+# What the build has written is on the disk before anything is measured.
+sync
 
 # A burst holds a connection for each signal that is not answered yet, up to ten thousand.
 ulimit -n "$(ulimit -Hn)"
