@@ -46,10 +46,10 @@ pub async fn serve(config: Config, inherited: Option<std::net::TcpListener>) -> 
     let Sealed { store, shared } = opened.with_seal(master_key.seal()?).await?;
     let listener = match inherited {
         Some(listener) => listener::take(listener, config.server.listen)?,
-        None => bind(config.server.listen, "server.listen").await?,
+        None => bind(config.server.listen, "server.listen")?,
     };
     let bound = listener.local_addr().context("the listener has no address")?;
-    let own = own_listener(&config).await?;
+    let own = own_listener(&config)?;
     let reached =
         own.as_ref().map_or(Ok(bound), TcpListener::local_addr).context("the listener has no address")?;
     let metrics = telemetry::begin_metrics()?;
@@ -70,7 +70,7 @@ pub async fn serve(config: Config, inherited: Option<std::net::TcpListener>) -> 
         tokio::spawn(atomik_http::events::relay(state.clone()));
     }
     if let Some(address) = config.server.metrics_listen {
-        let listener = bind(address, "server.metrics_listen").await?;
+        let listener = bind(address, "server.metrics_listen")?;
         tokio::spawn(serve_connections(
             listener,
             atomik_http::pages::metrics_only(metrics),
@@ -122,14 +122,14 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("{key}: cannot listen on {address}"))
+fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    listener::bind(address).with_context(|| format!("{key}: cannot listen on {address}"))
 }
 
 /// Where the other nodes reach this one, where the public listener is not its own.
-async fn own_listener(config: &Config) -> anyhow::Result<Option<TcpListener>> {
+fn own_listener(config: &Config) -> anyhow::Result<Option<TcpListener>> {
     match config.server.node_listen {
-        Some(address) => Ok(Some(bind(address, "server.node_listen").await?)),
+        Some(address) => Ok(Some(bind(address, "server.node_listen")?)),
         None => Ok(None),
     }
 }
