@@ -112,10 +112,18 @@ fn change(input: &mut Vec<u8>, kept: &[Vec<u8>], random: &mut Random) {
 }
 
 /// Marsaglia's xorshift.
-struct Random(u64);
+#[derive(Debug)]
+pub struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: usize) -> usize {
+    /// What comes of a seed. Seeds that lie beside each other have nothing in common.
+    #[must_use]
+    pub const fn of(seed: u64) -> Self {
+        Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// A number from zero on, below the bound.
+    pub fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -79,6 +79,12 @@ impl Server {
 
     /// And by another program, which becomes this one.
     pub fn start_under(starter: &[&str], data_dir: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::try_start_under(starter, data_dir, environment)
+            .expect("the server ended at once; see server.log")
+    }
+
+    /// `None` where it ended before it said where it listens.
+    pub fn try_start_under(starter: &[&str], data_dir: &Path, environment: &[(&str, &str)]) -> Option<Self> {
         std::fs::create_dir_all(data_dir).unwrap();
         let log =
             std::fs::File::options().create(true).append(true).open(data_dir.join("server.log")).unwrap();
@@ -90,11 +96,20 @@ impl Server {
         let mut child =
             command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = lines.next().expect("the server ended at once; see server.log").unwrap();
+        let Some(first) = lines.next() else {
+            child.wait().unwrap();
+            return None;
+        };
+        let first = first.unwrap();
         let address = first.rsplit_once("http://").expect("the first line names the address").1.to_owned();
         // The rest is read too, so that the server never waits for a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        Some(Self { child, address })
+    }
+
+    /// Whether it is gone, by itself or by somebody else's hand.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Kills it at once, as a power cut does, and waits until it is gone.
