@@ -1,6 +1,6 @@
 # The project's commands. Each one is a line or a script that also runs without make.
 
-.PHONY: run test check simulate mutants fuzz bench soak
+.PHONY: run test check simulate crash-sweep mutants fuzz bench soak
 
 # Builds the dashboard and the program and serves both on http://127.0.0.1:8080; prints what to do next.
 run:
@@ -36,6 +36,10 @@ soak:
 # Random histories of the trading side, on and on until stopped, or for ATOMIK_SECONDS. One that fails is shrunk and printed.
 simulate:
 	@scripts/simulate.sh
+
+# Kills the program at a thousand calls of the system, or ATOMIK_CRASHES; `make test` does it three hundred times.
+crash-sweep:
+	@scripts/crash-sweep.sh
 
 # Takes one guard after another out of a copy of the code; for each of them tests must fail.
 mutants:

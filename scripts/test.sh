@@ -78,6 +78,7 @@ elsewhere() {
 whole_program=(--test canaries --test cli --test end_to_end --test real_brokers --test receiver_wire --test tradingview)
 step 'Whole program on PostgreSQL' tests elsewhere postgres "${whole_program[@]}"
 step 'Whole program on PostgreSQL and Redis' tests elsewhere postgres+redis "${whole_program[@]}"
+step 'Crash sweep' tests env ATOMIK_CRASHES=300 ATOMIK_FIRST_SEED=1 scripts/crash-sweep.sh
 step 'OpenAPI document' scripts/check-openapi.sh
 step 'Requests made up from the OpenAPI document' scripts/test-api.sh
 step 'Dashboard in a browser' tests scripts/test-dashboard.sh

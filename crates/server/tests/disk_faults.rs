@@ -183,22 +183,20 @@ async fn a_full_database_is_503_until_there_is_room_again() {
     alerts.check(dir.path());
 }
 
-/// Makes every flush of a file fail from here on, as far as the server can see. `None`, and said, where that cannot be done.
-fn fail_flushes(server: &Server, file: &Path) -> Option<Child> {
-    let mut strace = Command::new("strace")
-        .args([
-            "-f",
-            "-o",
-            "/dev/null",
-            "-e",
-            "trace=fsync,fdatasync",
-            "-e",
-            "inject=fsync,fdatasync:error=EIO",
-        ])
-        .args(["-P", file.to_str().unwrap(), "-p", &server.pid().to_string()])
+/// Makes these calls fail with this error from here on, as far as the server can see: all of them, or those on one file. `None`, and
+/// said, where that cannot be done.
+fn fail_calls(server: &Server, calls: &str, error: &str, file: Option<&Path>) -> Option<Child> {
+    let inject = format!("inject={calls}:error={error}");
+    let pid = server.pid().to_string();
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject, "-p", &pid]);
+    if let Some(file) = file {
+        strace.arg("-P").arg(file);
+    }
+    let mut strace = strace
         .stderr(Stdio::piped())
         .spawn()
-        .inspect_err(|error| eprintln!("skipped: strace makes flushes fail, and cannot be run: {error}"))
+        .inspect_err(|error| eprintln!("skipped: strace makes the disk fail, and cannot be run: {error}"))
         .ok()?;
     let mut said = BufReader::new(strace.stderr.take().unwrap()).lines().map_while(Result::ok);
     let attached = said.by_ref().find(|line| line.contains("attached") || line.contains("not permitted"));
@@ -206,9 +204,70 @@ fn fail_flushes(server: &Server, file: &Path) -> Option<Child> {
     if attached.is_some_and(|line| line.contains("attached")) {
         return Some(strace);
     }
-    eprintln!("skipped: strace makes flushes fail, and may not trace here");
+    eprintln!("skipped: strace makes the disk fail, and may not trace here");
     strace.wait().unwrap();
     None
+}
+
+/// Makes every flush of a file fail.
+fn fail_flushes(server: &Server, file: &Path) -> Option<Child> {
+    fail_calls(server, "fsync,fdatasync", "EIO", Some(file))
+}
+
+/// Lets the calls succeed again.
+fn mend(mut strace: Child) {
+    assert!(Command::new("kill").args(["-TERM", &strace.id().to_string()]).status().unwrap().success());
+    strace.wait().unwrap();
+}
+
+/// Every write to the disk fails with this error, more than once, and the log says it in these words.
+fn refuses_writes(error: &str, words: &str) {
+    let dir = TempDir::new().unwrap();
+    let server = Server::start(dir.path());
+    let mut alerts = Alerts::new(quickstart(dir.path(), &server.url(), &[]));
+    for _ in 0..2 {
+        alerts.send_until(&server, 202);
+        // At once: what was just accepted is on its way to the venue. Only SQLite writes at an offset.
+        let Some(strace) = fail_calls(&server, "pwrite64", error, None) else { return };
+        alerts.send_until(&server, 503);
+        assert_alive_but_not_ready(&server);
+        alerts.send_until(&server, 503);
+        mend(strace);
+        readiness(&server, 200);
+        alerts.send_until(&server, 202);
+        settled_and_equal(&server, &alerts.made.key);
+    }
+    let Some(mut strace) = fail_calls(&server, "pwrite64", error, None) else { return };
+    alerts.send_until(&server, 503);
+    drop(server);
+    strace.wait().unwrap();
+    let log = std::fs::read_to_string(dir.path().join("server.log")).unwrap();
+    assert!(log.contains(words), "{error} is not named: {log}");
+    alerts.check(dir.path());
+}
+
+#[test]
+fn a_full_disk_is_503_until_there_is_room_and_the_log_says_so() {
+    if !backend::is_embedded("a disk that is full") {
+        return;
+    }
+    refuses_writes("ENOSPC", "the disk or the database is full");
+}
+
+#[test]
+fn a_disk_that_became_read_only_is_503_until_it_is_not_and_the_log_says_so() {
+    if !backend::is_embedded("a disk that became read-only") {
+        return;
+    }
+    refuses_writes("EROFS", "the disk reported an error");
+}
+
+#[test]
+fn a_disk_that_cannot_write_is_503_until_it_can_and_the_log_says_so() {
+    if !backend::is_embedded("a disk that cannot write") {
+        return;
+    }
+    refuses_writes("EIO", "the disk reported an error");
 }
 
 #[test]

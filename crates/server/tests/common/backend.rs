@@ -44,11 +44,16 @@ pub fn is_embedded(tested: &str) -> bool {
 
 /// Whether tests run on books that nodes share. Where they do not, says what it is about those that is not tested now.
 pub fn is_shared(tested: &str) -> bool {
-    let is = backend() != Backend::Embedded;
+    let is = has_leases();
     if !is {
         eprintln!("Only with books that nodes share: {tested}.");
     }
     is
+}
+
+/// Whether a killed program's accounts stand still until its leases have run out.
+pub fn has_leases() -> bool {
+    backend() != Backend::Embedded
 }
 
 /// The variables that name the store of a data directory to the program.

@@ -16,7 +16,7 @@ use crate::strace::{self, Kill};
 use crate::trader::{ALLOWED, PAPER, Trader};
 
 /// How many bursts of alerts a life sees, if it is long enough.
-const BURSTS: usize = 4;
+const BURSTS: usize = 3;
 /// How much more often one call is picked than another at most, however much more often it is made.
 const PICKS: usize = 40;
 /// How often the program is asked whether it is quiet. Its answers are calls too.
@@ -66,7 +66,7 @@ impl Chain {
     }
 
     /// Lives until so many lives were ended by strace.
-    pub fn crash(&mut self, times: usize, ranges: &BTreeMap<String, usize>) {
+    pub fn crash(&mut self, times: u64, ranges: &BTreeMap<String, usize>) {
         // A call that is made once a life has one place to be killed at, and no more of the kills than that is worth.
         let picks = |(call, most): (&'_ String, &usize)| vec![(call.clone(), *most); (*most).min(PICKS)];
         let calls: Vec<_> = ranges.iter().flat_map(picks).collect();
@@ -79,8 +79,8 @@ impl Chain {
             let server = Server::try_start_under(&starter, self.dir.path(), &ALLOWED);
             let death = server.map_or(Death::Starting, |mut server| self.live(&mut server));
             self.deaths.push((kill, death));
-            crashes += usize::from(death != Death::Late);
-            assert!(self.deaths.len() <= 20 + 4 * times, "most lives never come to their calls");
+            crashes += u64::from(death != Death::Late);
+            assert!(self.deaths.len() as u64 <= 20 + 4 * times, "most lives never come to their calls");
         }
     }
 

@@ -3,8 +3,9 @@
 //! such lives on the same books. Then it is left alone, and the journals are compared: what the client was told, what the program
 //! says, what the paper venue holds, and what came to a broker's fake. Nothing may be lost, doubled or unexpected.
 //!
-//! `ATOMIK_CRASHES` says how many kills, `ATOMIK_FIRST_SEED` where their seeds begin, `ATOMIK_SEED` plays the history of one seed
-//! again (as near as a machine's own timing lets it), and `ATOMIK_TEST_BACKEND` says what the books are kept in.
+//! `ATOMIK_CRASHES` says how many kills (few, where nothing does: `make test` and `make crash-sweep` ask for more),
+//! `ATOMIK_FIRST_SEED` where their seeds begin, `ATOMIK_SEED` plays the history of one seed again, as near as a machine's own timing
+//! lets it, and `ATOMIK_TEST_BACKEND` says what the books are kept in.
 #![cfg(target_os = "linux")] // strace
 #![allow(missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests say what is wrong by panicking
@@ -24,13 +25,16 @@ use std::sync::{Mutex, OnceLock};
 
 use atomik_testkit::venues::alpaca::AlpacaVenue;
 use chain::{Chain, Death};
+use common::backend;
 
-/// How many kills one history has.
-const KILLS: usize = 10;
-/// How many histories run at once. Most of their time they wait: for a dead node's leases, or for proof that an order never came.
-const AT_ONCE: usize = 15;
 /// More would take a day.
 const MOST: u64 = 100_000;
+
+/// How many kills one history has, and how many histories run at once. Most of their time they wait: for proof that an order never
+/// came, and after each kill for the dead node's leases, where there are any.
+fn shape() -> (u64, usize) {
+    if backend::has_leases() { (5, 20) } else { (8, 12) }
+}
 
 /// A number that the environment gives.
 fn given(name: &str) -> Option<u64> {
@@ -43,10 +47,10 @@ fn seeds() -> std::ops::Range<u64> {
     if let Some(seed) = given("ATOMIK_SEED") {
         return seed..seed + 1;
     }
-    let crashes = given("ATOMIK_CRASHES").unwrap_or(150);
+    let crashes = given("ATOMIK_CRASHES").unwrap_or(24);
     assert!((1..=MOST).contains(&crashes), "ATOMIK_CRASHES is {crashes}, not 1 to {MOST}");
     let first = given("ATOMIK_FIRST_SEED").unwrap_or(1);
-    first..first + crashes.div_ceil(KILLS as u64)
+    first..first + crashes.div_ceil(shape().0)
 }
 
 /// What came of the histories.
@@ -87,11 +91,11 @@ fn whatever_call_it_is_killed_at_nothing_is_lost_or_doubled() {
     if !strace::is_there() {
         return;
     }
-    let seeds = seeds();
+    let (seeds, (kills, at_once)) = (seeds(), shape());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (next, tally, ranges) = (AtomicU64::new(seeds.start), Mutex::<Tally>::default(), OnceLock::new());
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..at_once {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -100,7 +104,7 @@ fn whatever_call_it_is_killed_at_nothing_is_lost_or_doubled() {
                     }
                     let mut chain = Chain::new(seed, runtime.block_on(AlpacaVenue::start_lenient()));
                     let ranges = ranges.get_or_init(|| chain.measure());
-                    chain.crash(KILLS, ranges);
+                    chain.crash(kills, ranges);
                     let found = chain.settle();
                     tally.lock().unwrap().add(&chain, found);
                 }

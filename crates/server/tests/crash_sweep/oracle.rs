@@ -56,6 +56,7 @@ pub fn compare(chain: &Chain, server: &Server) -> Vec<String> {
     let mut found = stored_once(chain, &said);
     found.extend(paper_trades(chain, &said, server));
     found.extend(at_the_venue(chain, &said));
+    found.extend(excused(chain, &said));
     found
 }
 
@@ -130,6 +131,39 @@ fn paper_trades(chain: &Chain, said: &Said, server: &Server) -> Vec<String> {
     let theirs = held_at(server, PAPER, &chain.trader.key);
     if ours != theirs {
         found.push(format!("our paper positions are {ours}, the paper venue's {theirs}"));
+    }
+    found
+}
+
+/// At the venue an order of which nobody knows stands in the way of entries, and is not sent again once later ones were decided
+/// without it; and exits of which nobody knows count as working, though what is planned anew for them may be less. Nothing else may.
+fn excused(chain: &Chain, said: &Said) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, hook) in chain.trader.hooks.iter().enumerate() {
+        let (mut held, mut unproven) = (Decimal::ZERO, Decimal::ZERO);
+        let own = |signal: &&Value| alert_of(chain, signal).is_some_and(|alert| alert.hook == number);
+        for signal in said.signals.iter().filter(own) {
+            let of = (signal["id"].as_i64().unwrap(), hook.at_venue);
+            let traded = said.traded.get(&of).copied();
+            let wants = alert_of(chain, signal).unwrap().wants;
+            let outcomes = signal["strategies"].as_array().unwrap();
+            let code =
+                outcomes.iter().find(|one| one["strategy_id"] == hook.at_venue).map(|one| &one["code"]);
+            if traded.is_none() && !due(wants, held).is_zero() {
+                let code = code.and_then(Value::as_str).unwrap_or_default();
+                let is_excused = match (wants, code) {
+                    (Wants::Entry, "unknown_order_open" | "broker_unreachable") => true,
+                    (Wants::Entry, "position_limit") => held + unproven >= Decimal::from(MAX_POSITION),
+                    (_, "exit_already_working") => true,
+                    _ => false,
+                };
+                if !is_excused {
+                    found.push(format!("lost at the venue, where {held} was held: {signal}"));
+                }
+                unproven += Decimal::ONE;
+            }
+            held += traded.unwrap_or_default();
+        }
     }
     found
 }
