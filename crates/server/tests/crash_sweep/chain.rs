@@ -34,7 +34,7 @@ pub enum Death {
 }
 
 pub struct Chain {
-    pub seed: u64,
+    seed: u64,
     pub dir: TempDir,
     pub venue: AlpacaVenue,
     pub trader: Trader,
@@ -42,6 +42,8 @@ pub struct Chain {
     pub alerts: Vec<Alert>,
     /// How each life ended.
     pub deaths: Vec<(Kill, Death)>,
+    /// Picks kills, and nothing else: how much of a life is seen is a matter of timing.
+    picks: Random,
     random: Random,
 }
 
@@ -50,7 +52,14 @@ impl Chain {
         let dir = TempDir::new().unwrap();
         let trader = Trader::new(dir.path(), &venue);
         let (alerts, deaths) = (Vec::new(), Vec::new());
-        Self { seed, dir, venue, trader, alerts, deaths, random: Random::of(seed) }
+        let (picks, random) = (Random::of(seed), Random::of(!seed));
+        Self { seed, dir, venue, trader, alerts, deaths, picks, random }
+    }
+
+    /// How it is played again, and how its lives ended.
+    pub fn name(&self) -> String {
+        let deaths: Vec<_> = self.deaths.iter().map(|(kill, death)| format!("{kill} ({death:?})")).collect();
+        format!("ATOMIK_SEED={} plays this again: {}", self.seed, deaths.join(", "))
     }
 
     /// How often each call is made by one thread in a life that comes after a kill.
@@ -72,15 +81,18 @@ impl Chain {
         let calls: Vec<_> = ranges.iter().flat_map(picks).collect();
         let mut crashes = 0;
         while crashes < times {
-            let (call, most) = calls[self.random.below(calls.len())].clone();
-            let kill = Kill { call, nth: 1 + self.random.below(most) };
+            let (call, most) = calls[self.picks.below(calls.len())].clone();
+            let kill = Kill { call, nth: 1 + self.picks.below(most) };
             let starter = strace::killing(&kill);
             let starter: Vec<_> = starter.iter().map(String::as_str).collect();
             let server = Server::try_start_under(&starter, self.dir.path(), &ALLOWED);
             let death = server.map_or(Death::Starting, |mut server| self.live(&mut server));
             self.deaths.push((kill, death));
             crashes += u64::from(death != Death::Late);
-            assert!(self.deaths.len() as u64 <= 20 + 4 * times, "most lives never come to their calls");
+            assert!(
+                u64::try_from(self.deaths.len()).unwrap() <= 20 + 4 * times,
+                "most lives never come to their calls"
+            );
         }
     }
 
@@ -225,21 +237,19 @@ impl Chain {
             std::thread::sleep(PAUSE);
         }
     }
+}
 
-    fn last_words(&self, of: &Path) -> String {
-        let log = std::fs::read_to_string(of).unwrap_or_default();
-        let lines: Vec<_> = log.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
-    }
+/// The end of a log.
+fn last_words(of: &Path) -> String {
+    let log = std::fs::read_to_string(of).unwrap_or_default();
+    let lines: Vec<_> = log.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
 }
 
 impl Drop for Chain {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let deaths: Vec<_> =
-                self.deaths.iter().map(|(kill, death)| format!("{kill} ({death:?})")).collect();
-            let words = self.last_words(&self.dir.path().join("server.log"));
-            eprintln!("ATOMIK_SEED={} plays this again: {}\n{words}", self.seed, deaths.join(", "));
+            eprintln!("{}\n{}", self.name(), last_words(&self.dir.path().join("server.log")));
         }
     }
 }

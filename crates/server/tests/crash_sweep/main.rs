@@ -74,14 +74,7 @@ impl Tally {
             }
         }
         if !found.is_empty() {
-            let deaths: Vec<_> =
-                chain.deaths.iter().map(|(kill, death)| format!("{kill} ({death:?})")).collect();
-            self.found.push(format!(
-                "ATOMIK_SEED={} plays this again: {}\n  {}",
-                chain.seed,
-                deaths.join(", "),
-                found.join("\n  ")
-            ));
+            self.found.push(format!("{}\n  {}", chain.name(), found.join("\n  ")));
         }
     }
 }
