@@ -33,7 +33,7 @@ const MOST: u64 = 100_000;
 /// How many kills one history has, and how many histories run at once. Most of their time they wait: for proof that an order never
 /// came, and after each kill for the dead node's leases, where there are any.
 fn shape() -> (u64, usize) {
-    if backend::has_leases() { (5, 20) } else { (8, 12) }
+    if backend::has_leases() { (5, 20) } else { (10, 12) }
 }
 
 /// A number that the environment gives.
@@ -47,7 +47,7 @@ fn seeds() -> std::ops::Range<u64> {
     if let Some(seed) = given("ATOMIK_SEED") {
         return seed..seed + 1;
     }
-    let crashes = given("ATOMIK_CRASHES").unwrap_or(24);
+    let crashes = given("ATOMIK_CRASHES").unwrap_or(30);
     assert!((1..=MOST).contains(&crashes), "ATOMIK_CRASHES is {crashes}, not 1 to {MOST}");
     let first = given("ATOMIK_FIRST_SEED").unwrap_or(1);
     first..first + crashes.div_ceil(shape().0)
