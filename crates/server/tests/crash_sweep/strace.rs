@@ -62,10 +62,14 @@ pub fn counting(file: &Path) -> Vec<String> {
 /// How often the thread that made a call most often made it, once the process is gone.
 pub fn counted(file: &Path, pid: u32) -> BTreeMap<String, usize> {
     let deadline = Instant::now() + PATIENCE;
-    let last = format!("{pid} +++ ");
+    // Numbers of processes are filled up with blanks.
+    let is_last = |line: &str| {
+        line.split_once(' ')
+            .is_some_and(|(process, rest)| process == pid.to_string() && rest.trim_start().starts_with("+++"))
+    };
     let trace = loop {
         let trace = std::fs::read_to_string(file).unwrap();
-        if trace.lines().any(|line| line.starts_with(&last)) {
+        if trace.lines().any(is_last) {
             break trace;
         }
         assert!(Instant::now() < deadline, "strace never says that {pid} has ended");
