@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use atomik_domain::{
     BrokerAccountId, ClientOrderId, Code, ExecId, Intention, Outcome, OutcomeStatus, SignalId, StrategyId,
-    UnixMicros, UserId,
+    UnixMicros,
 };
-use atomik_ports::PageRequest;
-use atomik_ports::history::{Signal, TradeFilter};
+use atomik_ports::history::Signal;
 use atomik_ports::journal::Changes;
 use atomik_ports::operations::UnfinishedWork;
-use atomik_ports::store::MAX_PAGE;
 
 use crate::lane::{Job, LaneKey, LaneSeed, SignalBrief, View};
 use crate::work::Work;
@@ -96,23 +94,10 @@ fn orphaned(outcome: Outcome, status: OutcomeStatus, code: Code, now: UnixMicros
 
 /// What a lane starts from that was at rest or never was: nothing is open or waits there, so its positions are all there
 /// is. Waits for the store as long as it takes: a lane must not begin without them.
-pub(crate) async fn seed_at_rest(work: &Work, user_id: UserId, key: &LaneKey) -> LaneSeed {
-    let filter = TradeFilter {
-        broker_account_id: Some(key.broker_account_id),
-        symbol: Some(key.symbol.clone()),
-        ..TradeFilter::default()
-    };
-    let mut page = PageRequest { limit: MAX_PAGE, before: None };
-    let mut seed = LaneSeed::default();
+pub(crate) async fn seed_at_rest(work: &Work, key: &LaneKey) -> LaneSeed {
     loop {
-        match work.store.positions(user_id, &filter, page).await {
-            Ok(read) => {
-                seed.positions.extend(read.items);
-                page.before = read.next;
-                if page.before.is_none() {
-                    return seed;
-                }
-            }
+        match work.store.positions_on(key.broker_account_id, &key.symbol).await {
+            Ok(positions) => return LaneSeed { positions, ..LaneSeed::default() },
             Err(error) => {
                 tracing::error!(%error, account = %key.broker_account_id, "a lane waits for the store");
                 tokio::time::sleep(READ_PAUSE).await;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use atomik_domain::{Fill, Order, Outcome, StrategyId, UnixMicros};
+use atomik_domain::{BrokerAccountId, Fill, Order, Outcome, StrategyId, Symbol, UnixMicros};
 
 use crate::history::Signal;
 use crate::journal::PositionRecord;
@@ -42,6 +42,12 @@ pub trait Operations: Send + Sync {
     async fn unfinished_work(&self) -> Result<UnfinishedWork, StoreError>;
     /// The position records of one strategy.
     async fn positions_of(&self, strategy_id: StrategyId) -> Result<Vec<PositionRecord>, StoreError>;
+    /// The position records of all strategies on an account, in one symbol.
+    async fn positions_on(
+        &self,
+        account: BrokerAccountId,
+        symbol: &Symbol,
+    ) -> Result<Vec<PositionRecord>, StoreError>;
     /// Whether the store can be read and written now.
     async fn check(&self) -> Result<(), StoreError>;
     /// Removes what is no longer kept, in small steps that let writers through. Returns how many rows went.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use atomik_domain::{
     ApiKeyId, BrokerAccount, BrokerAccountId, ClientOrderId, Fill, Halt, HaltId, Order, SessionId, SignalId,
-    Strategy, StrategyId, UnixMicros, User, UserId, Webhook, WebhookId,
+    Strategy, StrategyId, Symbol, UnixMicros, User, UserId, Webhook, WebhookId,
 };
 use atomik_ports::directory::{
     ApiKey, BrokerAccountPatch, Changed, NewBrokerAccount, NewHalt, NewSession, NewStrategy, NewUser,
@@ -185,6 +185,7 @@ handed_on!(Overview {
 handed_on!(Operations {
     async unfinished_work() -> UnfinishedWork;
     async positions_of(strategy_id: StrategyId) -> Vec<PositionRecord>;
+    async positions_on(account: BrokerAccountId, symbol: &Symbol) -> Vec<PositionRecord>;
     async prune(retention: Retention) -> u64;
     async backup(to: &Path) -> ();
 }

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use async_trait::async_trait;
-use atomik_domain::StrategyId;
+use atomik_domain::{BrokerAccountId, StrategyId, Symbol};
 use atomik_ports::StoreError;
 use atomik_ports::journal::PositionRecord;
 use atomik_ports::operations::{Operations, Retention, UnfinishedWork};
@@ -80,6 +80,24 @@ impl Operations for SqliteStore {
             " FROM positions WHERE strategy_id = ?1 ORDER BY id"
         ))
         .bind(strategy_id.0)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(fault)?;
+        read_all(&rows, read_position)
+    }
+
+    async fn positions_on(
+        &self,
+        account: BrokerAccountId,
+        symbol: &Symbol,
+    ) -> Result<Vec<PositionRecord>, StoreError> {
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            position_columns!(),
+            " FROM positions WHERE broker_account_id = ?1 AND symbol = ?2 ORDER BY id"
+        ))
+        .bind(account.0)
+        .bind(symbol.as_str())
         .fetch_all(&self.readers)
         .await
         .map_err(fault)?;

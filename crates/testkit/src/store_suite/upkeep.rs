@@ -1,15 +1,16 @@
 //! Starting, keeping and saving.
 
-use atomik_domain::{Code, HaltMode, HaltScope, Order, OrderStatus, OutcomeStatus};
+use atomik_domain::{Code, HaltMode, HaltScope, Order, OrderStatus, OutcomeStatus, StrategyId};
 use atomik_ports::history::{DeliveryFilter, TradeFilter};
-use atomik_ports::journal::{Changes, Entry, NewSignal, Receipt, Refusal};
+use atomik_ports::journal::{Changes, Entry, NewSignal, PositionRecord, Receipt, Refusal};
 use atomik_ports::operations::Retention;
 use atomik_ports::{Store, StoreError};
 
 use super::directory::new_session;
 use super::{FIRST, Fixture, accept, change, commit};
 use crate::builders::{
-    START, at, fill, identified, order, outcome, position, refusal, signal, tenant, windowed, windowed_for,
+    START, at, fill, identified, order, outcome, position, refusal, signal, symbol, tenant, windowed,
+    windowed_for,
 };
 
 pub async fn the_installation_is_one(fixture: &impl Fixture) {
@@ -67,6 +68,19 @@ pub async fn positions_of_one_strategy(fixture: &impl Fixture) {
     let positions = vec![position(&alice, 1), position(&bob, 2)];
     change(&*store, Changes { positions, ..Changes::default() }).await;
     assert_eq!(store.positions_of(bob.strategy.id).await.unwrap(), [position(&bob, 2)]);
+}
+
+pub async fn positions_on_one_account_in_one_symbol(fixture: &impl Fixture) {
+    let store = fixture.store();
+    let (alice, bob) = (tenant(&*store, "alice").await.unwrap(), tenant(&*store, "bob").await.unwrap());
+    let second = StrategyId(alice.strategy.id.0 + 1_000);
+    let of_second = PositionRecord { strategy_id: second, ..position(&alice, 3) };
+    let elsewhere = PositionRecord { symbol: symbol("NQ"), ..position(&alice, 4) };
+    let positions = vec![position(&alice, 1), position(&bob, 2), of_second.clone(), elsewhere];
+    change(&*store, Changes { positions, ..Changes::default() }).await;
+    let held = store.positions_on(alice.account.id, &symbol("ES")).await.unwrap();
+    assert_eq!(held, [position(&alice, 1), of_second]);
+    assert!(store.positions_on(bob.account.id, &symbol("NQ")).await.unwrap().is_empty());
 }
 
 pub async fn a_healthy_store_checks_out(fixture: &impl Fixture) {
