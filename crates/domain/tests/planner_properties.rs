@@ -131,6 +131,7 @@ impl LotStep {
             kept: Qty::ZERO,
             working: Working { entries: self.qty(lots.entries_working), exits: self.qty(lots.exits_working) },
             explained: lots.explained.map(|lots| self.qty(lots)),
+            planned: None,
             lot_size: self.qty(1),
         }
     }

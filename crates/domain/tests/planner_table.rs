@@ -99,6 +99,7 @@ impl Case {
             kept: Qty::ZERO,
             working: Working::default(),
             explained: None,
+            planned: None,
             lot_size: qty("1"),
         }
     }

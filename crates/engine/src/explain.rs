@@ -10,6 +10,7 @@ use atomik_domain::{
     Alert, BrokerAccountId, ClientOrderId, Code, Gate, Intention, OrderRequest, OrderType, Position, Qty,
     Side, SignalId, SignedQty, Strategy, StrategyId, Symbol, TimeInForce,
 };
+use atomik_ports::Broker;
 use rust_decimal::Decimal;
 
 use crate::accounts::Accounts;
@@ -102,6 +103,14 @@ pub(crate) async fn explain(
     }
 }
 
+/// The symbol's lot step and what the account holds of it, as far as the broker says.
+async fn at_broker(broker: Option<&dyn Broker>, key: &LaneKey) -> (Qty, Option<SignedQty>) {
+    let Some(broker) = broker else { return (Qty(Decimal::ONE), None) };
+    let instrument = broker.instrument(&key.symbol).await;
+    let lot_size = instrument.map_or(Qty(Decimal::ONE), |instrument| instrument.lot_size);
+    (lot_size, broker.net_position(&key.symbol).await.ok())
+}
+
 async fn explain_one(
     work: &Work,
     lanes: &Lanes,
@@ -114,12 +123,7 @@ async fn explain_one(
     let (standing, books) = if is_here { lanes.standing(&key) } else { recorded(work, strategy).await };
     let Standing { position, working, unproven } = standing.get(&strategy.id).copied().unwrap_or_default();
     let broker = accounts.link(key.broker_account_id).and_then(|link| link.broker());
-    let (mut lot_size, mut explained) = (Qty(Decimal::ONE), None);
-    if let Some(broker) = &broker {
-        lot_size = broker.instrument(&key.symbol).await.map_or(lot_size, |instrument| instrument.lot_size);
-        let net = broker.net_position(&key.symbol).await.ok();
-        explained = net.map(|net| still_there(&position, net, &standing));
-    }
+    let (lot_size, venue_net) = at_broker(broker.as_deref(), &key).await;
     let situation = Situation {
         action: alert.action,
         intention: alert.intention,
@@ -127,7 +131,8 @@ async fn explain_one(
         net_qty: position.net_qty,
         kept: position.fee_qty,
         working,
-        explained,
+        explained: venue_net.map(|net| still_there(&position, net, &standing)),
+        planned: None,
         lot_size,
     };
     let decision = planner::decide(&situation);
@@ -138,7 +143,7 @@ async fn explain_one(
         Decision::Skip(code) => ("skip", None, None, Some(code)),
     };
     let mut sentence = say(strategy, &situation, decision);
-    if let (Some(side), Some(qty)) = (side, order_qty) {
+    if let Some((side, qty)) = side.zip(order_qty) {
         let circumstances = Circumstances {
             now: work.clock.now(),
             strategy_id: strategy.id,

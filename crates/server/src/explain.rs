@@ -43,6 +43,7 @@ pub fn explain(args: &ExplainArgs) -> anyhow::Result<()> {
             kept: Qty::ZERO,
             working: Working::default(),
             explained: None,
+            planned: None,
             lot_size,
         };
         output::line(say(&strategy, &situation, planner::decide(&situation)))?;

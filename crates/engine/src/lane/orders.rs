@@ -182,7 +182,7 @@ impl Lane {
     }
 
     /// The venue has proven that it never had the order. An entry may be sent again under the same id where the venue
-    /// refuses duplicates for good, and nowhere else; an exit is planned anew from the position as it is now.
+    /// refuses duplicates for good, and nowhere else; an exit is planned anew, for as much, from the position as it is now.
     fn absent(&mut self, context: &Context<'_>, id: ClientOrderId) {
         let Some(tracked) = self.orders.get_mut(&id) else { return };
         tracked.look_up = None;

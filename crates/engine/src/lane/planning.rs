@@ -262,8 +262,16 @@ impl Lane {
             kept: position.fee_qty,
             working: self.working(strategy.id),
             explained,
+            planned: job.and_then(|job| self.planned_before(job)),
             lot_size: self.instrument.as_ref().map_or(Qty(Decimal::ONE), |instrument| instrument.lot_size),
         }
+    }
+
+    /// What a job's first exit was to close, where it never did.
+    fn planned_before(&self, job: &Job) -> Option<Qty> {
+        let orders = self.orders_of(job.signal.id, job.strategy_id);
+        let first = orders.into_iter().find(|order| order.is_exit())?;
+        first.filled_qty.is_zero().then_some(first.request.order_qty)
     }
 
     /// A flattening exits whatever is held when its turn comes; every other signal points where it points.

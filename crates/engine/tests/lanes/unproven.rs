@@ -82,6 +82,30 @@ fn an_exit_proven_absent_is_planned_anew_from_the_live_position() {
 }
 
 #[test]
+fn exits_that_never_came_close_as_much_as_later_ones_were_told() {
+    for crashes in [false, true] {
+        let mut world = World::new();
+        world.behave(A, |behavior| (behavior.quantity, behavior.max_position) = (qty(10), qty(10)));
+        world.signal(A, "BUY", "");
+        world.asks.extend([Asked::Unavailable; 99]);
+        world.then([Fate::Lost, Fate::Lost]);
+        let halves = [world.signal(A, "SELL", "EXIT_50"), world.signal(A, "SELL", "EXIT_50")];
+        let rest = world.signal(A, "SELL", "EXIT_ALL");
+        world.expect(rest, A, OutcomeStatus::Skipped, Code::ExitAlreadyWorking);
+        world.asks.clear();
+        if crashes {
+            world.crash();
+            world.connect();
+        }
+        world.pass(60);
+        for half in halves {
+            world.expect(half, A, OutcomeStatus::Filled, Code::Filled);
+        }
+        assert_eq!(world.position(A), net(0), "nothing is left of what was to be closed");
+    }
+}
+
+#[test]
 fn not_found_is_no_proof_before_the_settle_window_is_over() {
     let mut world = venue(ClientIdUniqueness::Forever, 10);
     world.then([Fate::Late(6_000_000)]);

@@ -136,7 +136,7 @@ fn paper_trades(chain: &Chain, said: &Said, server: &Server) -> Vec<String> {
 }
 
 /// At the venue an order of which nobody knows stands in the way of entries, and is not sent again once later ones were decided
-/// without it; and exits of which nobody knows count as working, though what is planned anew for them may be less. Nothing else may.
+/// without it. Nothing else may: an exit that was skipped for others that work would have found nothing left.
 fn excused(chain: &Chain, said: &Said) -> Vec<String> {
     let mut found = Vec::new();
     for (number, hook) in chain.trader.hooks.iter().enumerate() {
@@ -154,7 +154,6 @@ fn excused(chain: &Chain, said: &Said) -> Vec<String> {
                 let is_excused = match (wants, code) {
                     (Wants::Entry, "unknown_order_open" | "broker_unreachable") => true,
                     (Wants::Entry, "position_limit") => held + unproven >= Decimal::from(MAX_POSITION),
-                    (_, "exit_already_working") => true,
                     _ => false,
                 };
                 if !is_excused {
