@@ -4,6 +4,7 @@ mod mask;
 pub mod meter;
 pub(crate) mod rate;
 
+use std::cell::LazyCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -112,12 +113,18 @@ struct Refused {
     status: u16,
     code: Code,
     detail: String,
+    /// Whether the detail says something of the payload, or of what else was sent.
+    quotes: bool,
     retry_after_s: Option<u32>,
 }
 
 impl Refused {
     fn new(status: u16, code: Code, detail: &str) -> Self {
-        Self { status, code, detail: detail.to_owned(), retry_after_s: None }
+        Self { status, code, detail: detail.to_owned(), quotes: false, retry_after_s: None }
+    }
+
+    fn quoting(status: u16, code: Code, detail: &str) -> Self {
+        Self { quotes: true, ..Self::new(status, code, detail) }
     }
 }
 
@@ -145,12 +152,14 @@ impl Intake {
         match self.check(&found, &inbound).await {
             Ok(passed) => self.accept(&found, inbound, passed).await,
             Err(mut refused) => {
-                let in_body = Alert::secret_in(&inbound.body);
-                let presented = presented(&inbound, in_body.as_deref());
-                let payload = masked(&inbound.body, &presented, REFUSED_PAYLOAD_BYTES);
-                // It quotes the payload.
-                refused.detail = masked_text(std::mem::take(&mut refused.detail), &presented);
-                self.note(&found, inbound.remote_ip, inbound.received_at, &refused, Some(payload));
+                let in_body = LazyCell::new(|| Alert::secret_in(&inbound.body));
+                let presented = || presented(&inbound, in_body.as_deref());
+                if refused.quotes {
+                    refused.detail = masked_text(std::mem::take(&mut refused.detail), &presented());
+                }
+                // Most of a flood is only counted: that reads no payload, and takes little that tells a token from none.
+                let payload = || Some(masked(&inbound.body, &presented(), REFUSED_PAYLOAD_BYTES));
+                self.note(&found, inbound.remote_ip, inbound.received_at, &refused, payload);
                 refuse(refused)
             }
         }
@@ -167,7 +176,7 @@ impl Intake {
     ) {
         let refused = Refused::new(status, code, code.meaning());
         match self.registry.find(token) {
-            Some(found) => self.note(&found, remote_ip, received_at, &refused, None),
+            Some(found) => self.note(&found, remote_ip, received_at, &refused, || None),
             None => self.meters.delivery(code),
         }
     }
@@ -355,7 +364,7 @@ impl Intake {
         remote_ip: IpAddr,
         received_at: UnixMicros,
         refused: &Refused,
-        payload: Option<String>,
+        payload: impl FnOnce() -> Option<String>,
     ) {
         let entry = &found.entry;
         let Some(suppressed) = entry.meter.keep_refusal(self.ticks.now()) else {
@@ -373,7 +382,7 @@ impl Intake {
             status,
             code,
             detail: detail.clone(),
-            payload,
+            payload: payload(),
             suppressed,
         };
         // Whoever is told of it looks into the log at once.
@@ -392,13 +401,13 @@ fn presented<'a>(inbound: &'a Inbound, in_body: Option<&'a str>) -> Vec<&'a str>
 /// The alert, or what is wrong with it.
 fn read(inbound: &Inbound) -> Result<Alert, Refused> {
     if let Some(malformed) = &inbound.malformed {
-        return Err(Refused::new(422, malformed.code, &malformed.detail));
+        return Err(Refused::quoting(422, malformed.code, &malformed.detail));
     }
-    Alert::parse(&inbound.body).map_err(|error| Refused::new(422, error.code(), &error.to_string()))
+    Alert::parse(&inbound.body).map_err(|error| Refused::quoting(422, error.code(), &error.to_string()))
 }
 
 fn refuse(refused: Refused) -> Answer {
-    let Refused { status, code, detail, retry_after_s } = refused;
+    let Refused { status, code, detail, retry_after_s, .. } = refused;
     Answer::Refused { status, code, detail, retry_after_s }
 }
 

@@ -115,7 +115,18 @@ async fn prepare(dir: &TempDir) -> Result<Senders> {
     let timelines = setup.timelines().await?;
     setup.close().await;
     timelines.ensure_filled(trading.len())?;
+    wait_until_closed(dir.path()).await?;
     Ok(senders)
+}
+
+/// Waits until the last connection has taken the log into the file and removed it, which happens beside whoever closed it.
+async fn wait_until_closed(dir: &Path) -> Result<()> {
+    let closed = async {
+        while dir.join(DATA_DIR).join(format!("{DATABASE_FILE}-wal")).exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), closed).await.context("the database stays open")
 }
 
 /// Copies a server's data, but for the paper broker's own book: none of its accounts holds anything, and it begins anew.
