@@ -26,8 +26,8 @@ pub struct Situation {
     pub working: Working,
     /// The most that the broker can still explain of this position; `None` where the broker has not been asked.
     pub explained: Option<Qty>,
-    /// What an exit that never reached the broker was to sell or buy when it was first planned: planned anew it is as much,
-    /// for what came after it was decided with it. `None` for everything that is planned for the first time.
+    /// What an exit that never reached the broker was to close when it was first planned: planned anew it closes no less, as far
+    /// as there is something, for what came after it was decided with it. `None` for everything that is planned first.
     pub planned: Option<Qty>,
     /// The instrument's lot step.
     pub lot_size: Qty,
@@ -139,14 +139,14 @@ fn enter(situation: &Situation, side: Side) -> Decision {
     }
 }
 
-/// An exit of a part of the position, or of what that part was when it was first planned: rounded up to the lot, then clamped to what is left after exits already working
-/// and to what the broker can still explain, of which whole lots can be sold.
+/// An exit of a part of the position, or of what that was when it was first planned where that is more: rounded up to the lot,
+/// then clamped to what is left after exits already working and to what the broker can still explain, of which whole lots can
+/// be sold.
 fn exit(situation: &Situation, side: Side, percent: ExitPercent) -> Decision {
     let position = situation.net_qty.abs();
-    let share = match situation.planned {
-        Some(planned) if percent < ExitPercent::ALL => planned.0,
-        _ => position.0.saturating_mul(percent.get()).checked_div(Decimal::ONE_HUNDRED).unwrap_or(position.0),
-    };
+    let share =
+        position.0.saturating_mul(percent.get()).checked_div(Decimal::ONE_HUNDRED).unwrap_or(position.0);
+    let share = situation.planned.map_or(share, |planned| share.max(planned.0));
     let left = position.less(situation.working.exits);
     if left.is_zero() {
         return Decision::Skip(Code::ExitAlreadyWorking);

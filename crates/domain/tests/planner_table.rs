@@ -432,3 +432,25 @@ fn explained_is_the_account_and_what_others_hold_against_it(
     let result = explained(positions[0], signed(venue_net), positions, qty(exits_working));
     assert_eq!(result, qty(expected));
 }
+
+#[test]
+fn an_exit_that_never_came_closes_no_less_than_was_planned_and_no_more_than_there_is() {
+    let third = Case { comment: ExitThird, held: Long, action: Action::Sell, ..Case::all()[0] }.situation();
+    let cases = [
+        ("nothing was planned before", None, "0", None, "4"),
+        ("less than a third of what is held now", Some("2"), "0", None, "4"),
+        ("more than a third", Some("7"), "0", None, "7"),
+        ("more than is held", Some("40"), "0", None, "10"),
+        ("more than other exits leave", Some("7"), "5", None, "5"),
+        ("more than the broker explains", Some("7"), "0", Some("3"), "3"),
+    ];
+    for (what, planned, working, explained, expected) in cases {
+        let situation = Situation {
+            planned: planned.map(qty),
+            working: Working { exits: qty(working), ..Working::default() },
+            explained: explained.map(qty),
+            ..third
+        };
+        assert_eq!(decide(&situation), Decision::Exit { side: Side::Sell, qty: qty(expected) }, "{what}");
+    }
+}

@@ -71,6 +71,8 @@ pub struct Link {
     pub lease: Option<Lease>,
     /// How many steps with orders are on their way, from before their record to the venue's answer.
     sending: AtomicUsize,
+    /// The last of them has ended, or nothing is waited for any more.
+    sent: Notify,
     /// Watched by the lanes, so that each knows the last word on it however busy it is.
     connection: watch::Sender<Connection>,
     status: Mutex<AccountStatus>,
@@ -96,6 +98,7 @@ impl Link {
             user_id: account.user_id,
             lease,
             sending: AtomicUsize::new(0),
+            sent: Notify::new(),
             connection: watch::Sender::new(Connection::Down),
             status: Mutex::new(status),
             routes: Mutex::default(),
@@ -145,6 +148,7 @@ impl Link {
             }
             is_news
         });
+        self.sent.notify_waiters();
     }
 
     /// This node gives the account away: see [`Connection::Leaving`].
@@ -186,6 +190,19 @@ impl Link {
     #[must_use]
     pub fn sending(&self) -> usize {
         self.sending.load(Ordering::SeqCst)
+    }
+
+    /// Returns when no order is on its way any more, or another node works on the account.
+    async fn all_sent(&self) {
+        loop {
+            let mut sent = std::pin::pin!(self.sent.notified());
+            // Before looking, so that nothing ends unnoticed in between.
+            sent.as_mut().enable();
+            if self.sending() == 0 || self.is_lost() {
+                return;
+            }
+            sent.await;
+        }
     }
 
     /// How the account stands, given where its books differ.
@@ -262,7 +279,9 @@ pub struct Sending(Arc<Link>);
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        self.0.sending.fetch_sub(1, Ordering::SeqCst);
+        if self.0.sending.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.sent.notify_waiters();
+        }
     }
 }
 
@@ -376,7 +395,7 @@ async fn keep_up(
             }
         }
         let account = Arc::clone(&settings.borrow_and_update());
-        let (reports, reports_in) = mpsc::channel(REPORTS);
+        let (reports, mut reports_in) = mpsc::channel(REPORTS);
         let connected = tokio::select! {
             connected = connect(&work, &account, reports) => connected,
             _ = connection.wait_for(Connection::is_gone) => return,
@@ -387,10 +406,10 @@ async fn keep_up(
                 set_state(&work, &link, AccountState::Ready, None);
                 link.set_connection(Connection::Up(broker));
                 link.attempts.send_modify(|attempts| *attempts += 1);
-                let ended = pump(&work, &lanes, &link, reports_in, &mut settings).await;
+                let ended = pump(&work, &lanes, &link, &mut reports_in, &mut settings).await;
                 link.set_connection(Connection::Down);
                 if ended {
-                    return;
+                    return outlast_orders(&link, reports_in).await;
                 }
                 if began.elapsed() >= LASTING {
                     pause = FIRST_PAUSE;
@@ -435,12 +454,21 @@ async fn connect(
     }
 }
 
+/// Keeps a connection until the orders that leave over it are answered: whoever serves it ends when nobody takes reports.
+async fn outlast_orders(link: &Link, mut reports: mpsc::Receiver<ExecutionReport>) {
+    let taking = async { while reports.recv().await.is_some() {} };
+    tokio::select! {
+        () = taking => {}
+        () = link.all_sent() => {}
+    }
+}
+
 /// Hands reports on and has the books compared in between. Returns whether the account is done with for good.
 async fn pump(
     work: &Work,
     lanes: &Arc<Lanes>,
     link: &Link,
-    mut reports: mpsc::Receiver<ExecutionReport>,
+    reports: &mut mpsc::Receiver<ExecutionReport>,
     settings: &mut watch::Receiver<Arc<BrokerAccount>>,
 ) -> bool {
     let mut compare = tokio::time::interval(work.settings.reconcile_interval);

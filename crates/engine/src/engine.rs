@@ -447,7 +447,7 @@ impl Engine {
     /// The same for events that came too fast to be told.
     pub async fn relay_missed(&self) {
         if let Some(membership) = &self.work.cluster {
-            cluster::tell_missed(membership).await;
+            cluster::tell_missed(membership, None).await;
         }
     }
 

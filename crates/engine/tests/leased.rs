@@ -137,6 +137,8 @@ async fn an_account_is_given_back_after_the_order_that_was_being_recorded_has_le
     venue.holds.send_replace(true);
     cluster.pass_a_beat().await;
     assert!(house.engine.broker(house.tenant.account.id).is_none(), "the account is given away");
+    cluster.pass_a_beat().await;
+    assert!(!cluster.is_taken.load(Ordering::SeqCst), "not while an order is being recorded");
     house.store.stall_intents(false);
     until("the order is on its way", async || venue.submits.load(Ordering::SeqCst) == 1).await;
     cluster.release_beats();

@@ -88,7 +88,8 @@ async fn watch_events(
     let watcher = Watcher {
         state,
         current,
-        missed: subscription.missed,
+        // Others told nothing while nobody watched here.
+        missed: subscription.missed || (last_id.is_some() && watching.is_first),
         backlog: subscription.backlog.into(),
         live: subscription.live,
         stopping,

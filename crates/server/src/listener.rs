@@ -86,6 +86,11 @@ mod tests {
 
     #[tokio::test]
     async fn many_who_connect_at_once_wait_to_be_taken() {
+        let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
+        if most.trim().parse().is_ok_and(|most: usize| most < CONNECTIONS) {
+            println!("SKIPPED: this system lets {} wait at most", most.trim());
+            return;
+        }
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let mut waiting = Vec::new();

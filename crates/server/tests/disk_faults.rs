@@ -255,7 +255,7 @@ fn a_full_disk_is_503_until_there_is_room_and_the_log_says_so() {
 }
 
 #[test]
-fn a_disk_that_became_read_only_is_503_until_it_is_not_and_the_log_says_so() {
+fn a_disk_that_became_read_only_is_503_until_it_is_not() {
     if !backend::is_embedded("a disk that became read-only") {
         return;
     }

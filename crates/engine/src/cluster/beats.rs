@@ -9,6 +9,7 @@ use atomik_ports::cluster::{Beat, Lease};
 use atomik_ports::journal::Changes;
 use atomik_ports::{StoreError, failpoint};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::courier::bring_all;
 use super::wire::{Message, tell_watching};
@@ -25,13 +26,23 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// The least time between two beats, however much is changed.
 const LEAST: Duration = Duration::from_millis(20);
 
+/// How long an account is waited for that is given away and whose orders are still being recorded.
+const RECORD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// An account that is given away.
+struct Leaving {
+    lease: Lease,
+    link: Option<Arc<Link>>,
+    since: Instant,
+}
+
 /// What beats for an engine.
 pub(crate) struct Beats {
     taking: Taking,
     /// What this node held at the last beat, taken over or not yet.
     leases: Vec<Lease>,
     /// Accounts that are given away and whose last orders are not answered yet: nobody else may begin before.
-    leaving: HashMap<BrokerAccountId, (Lease, Option<Arc<Link>>)>,
+    leaving: HashMap<BrokerAccountId, Leaving>,
     /// Takes accounts over, beside the beats: however long that takes, this node lives.
     under_way: Option<JoinHandle<()>>,
     /// Whether beats went wrong lately.
@@ -118,8 +129,12 @@ impl Beats {
 
     /// The leases of accounts that are given away, and whose orders are all answered.
     fn answered(&self) -> Vec<Lease> {
-        let answered = |link: &Option<Arc<Link>>| link.as_ref().is_none_or(|link| link.sending() == 0);
-        self.leaving.values().filter(|(_, link)| answered(link)).map(|(lease, _)| *lease).collect()
+        for one in self.leaving.values().filter(|one| one.since.elapsed() > RECORD_PATIENCE) {
+            // What could not be recorded by now would not leave any more. What is on its way is still waited for.
+            one.link.iter().for_each(|link| link.lose());
+        }
+        let answered = |one: &&Leaving| one.link.as_ref().is_none_or(|link| link.sending() == 0);
+        self.leaving.values().filter(answered).map(|one| one.lease).collect()
     }
 
     /// Has new accounts taken over, unless that is under way for earlier ones: they are taken at a later beat.
@@ -164,9 +179,9 @@ impl Beats {
             tracing::warn!(account = %lease.broker_account_id, "another node has taken an account over");
             self.taking.abandon(lease.broker_account_id, Link::lose);
         }
-        self.leaving.retain(|_, (lease, link)| {
-            let is_ours = now.contains(lease);
-            if let (false, Some(link)) = (is_ours, link) {
+        self.leaving.retain(|_, one| {
+            let is_ours = now.contains(&one.lease);
+            if let (false, Some(link)) = (is_ours, &one.link) {
                 link.lose();
             }
             is_ours
@@ -187,13 +202,13 @@ impl Beats {
         self.taking.membership.hurry();
     }
 
-    /// Begins nothing more on an account; what is recorded leaves all the same, before the lease is given back.
+    /// Begins nothing more on an account; what is being recorded leaves all the same.
     fn give_away(&mut self, lease: Lease) {
         let link = self.taking.abandon(lease.broker_account_id, Link::give_away);
-        self.leaving.insert(lease.broker_account_id, (lease, link));
+        self.leaving.insert(lease.broker_account_id, Leaving { lease, link, since: Instant::now() });
     }
 
-    /// Gives everything back whose last orders are answered.
+    /// Gives everything back whose last orders are answered; the rest runs out.
     async fn leave(mut self) {
         if let Some(under_way) = self.under_way.take() {
             // Not dropped before it stands still: it must take nothing any more.
@@ -206,7 +221,7 @@ impl Beats {
             }
         }
         match self.taking.membership.cluster.leave(&self.answered()).await {
-            Ok(()) => Message::Leases.publish(&*self.taking.membership.bus).await,
+            Ok(()) => drop(Message::Leases.publish(&*self.taking.membership.bus).await),
             Err(error) => {
                 tracing::warn!(%error, "the leases could not be given back; they run out by themselves")
             }

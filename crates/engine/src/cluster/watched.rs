@@ -58,6 +58,11 @@ impl Watched {
         until.is_none_or(|until| until <= tick)
     }
 
+    /// A node could not be told what it may have missed: it is, when it says the next time that it is watched.
+    pub fn forget(&self, node: NodeId) {
+        self.known().elsewhere.remove(&node);
+    }
+
     /// Whether somebody watches on another node.
     pub fn is_elsewhere(&self, tick: i64) -> bool {
         let mut known = self.known();
@@ -77,24 +82,30 @@ impl Known {
 }
 
 /// Somebody who watches on this node what happens on all of them.
-pub struct Watching(Arc<Work>);
+pub struct Watching {
+    work: Arc<Work>,
+    /// Whether until now nobody watched here, so that what happened elsewhere was not told.
+    pub is_first: bool,
+}
 
 impl Watching {
     /// Has others told, where they do not know. Whoever watches must be able to hear by then that something was missed.
     pub(crate) async fn begin(work: &Arc<Work>) -> Self {
-        if let Some(membership) = &work.cluster
-            && membership.watched.begin(work.ticks.now())
-        {
+        let Some(membership) = &work.cluster else { return Self { work: Arc::clone(work), is_first: false } };
+        let is_first = membership.watched.begin(work.ticks.now());
+        // Made before anything is waited for: whoever goes away meanwhile watches no more.
+        let watching = Self { work: Arc::clone(work), is_first };
+        if is_first {
             tell_watching(membership).await;
         }
-        Self(Arc::clone(work))
+        watching
     }
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        if let Some(membership) = &self.0.cluster {
-            membership.watched.end(self.0.ticks.now());
+        if let Some(membership) = &self.work.cluster {
+            membership.watched.end(self.work.ticks.now());
         }
     }
 }

@@ -36,10 +36,13 @@ pub(crate) enum Message {
         /// What.
         events: Vec<RelayedEvent>,
     },
-    /// More happened than can be told.
+    /// More happened than can be told, or was.
     Missed {
         /// The node where it happened.
         node: i64,
+        /// The node that is told so; all, where none is named.
+        #[serde(default)]
+        to: Option<i64>,
     },
     /// Somebody watches what happens.
     Watching {
@@ -60,15 +63,16 @@ impl Message {
         self.publish(&*membership.bus).await;
     }
 
-    /// Tells all nodes. What cannot be told is found by them a little later.
-    pub async fn publish(&self, bus: &dyn Bus) {
+    /// Tells all nodes, and says whether that went well. What cannot be told is found by them a little later.
+    pub async fn publish(&self, bus: &dyn Bus) -> bool {
         let sent = match serde_json::to_string(self) {
             Ok(text) => bus.publish(&text).await.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
-        if let Err(reason) = sent {
+        if let Err(reason) = &sent {
             tracing::warn!(reason, "other nodes could not be told");
         }
+        sent.is_ok()
     }
 }
 
@@ -88,7 +92,7 @@ pub(crate) async fn tell_events(membership: &Membership, events: Vec<RelayedEven
         let quotes = event.shown.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
         let length = event.shown.len() + quotes + event.name.len() + EVENT_FRAME;
         if length > MAX_EVENTS {
-            Message::Missed { node }.publish_fast(membership).await;
+            Message::Missed { node, to: None }.publish_fast(membership).await;
             continue;
         }
         if bytes + length > MAX_EVENTS {
@@ -103,9 +107,9 @@ pub(crate) async fn tell_events(membership: &Membership, events: Vec<RelayedEven
     }
 }
 
-/// Tells all nodes that something happened on this one that they were not told of.
-pub(crate) async fn tell_missed(membership: &Membership) {
-    Message::Missed { node: membership.cluster.node().0 }.publish(&*membership.bus).await;
+/// Tells a node, or all, that something happened on this one that it was not told of. Says whether that went well.
+pub(crate) async fn tell_missed(membership: &Membership, to: Option<i64>) -> bool {
+    Message::Missed { node: membership.cluster.node().0, to }.publish(&*membership.bus).await
 }
 
 /// Tells all nodes that somebody watches on this one.
@@ -138,6 +142,7 @@ pub(crate) async fn listen(engine: Weak<Engine>, bus: Arc<dyn Bus>) {
 
 async fn take_in(engine: &Arc<Engine>, message: Message) {
     let Some(membership) = &engine.work().cluster else { return };
+    let own = membership.cluster.node().0;
     match message {
         Message::Waiting(strategies) => {
             let is_ours = |id: &StrategyId| engine.work().works_on(*id);
@@ -149,13 +154,16 @@ async fn take_in(engine: &Arc<Engine>, message: Message) {
             }
         }
         Message::Leases => membership.hurry(),
-        Message::Events { node, events } if node != membership.cluster.node().0 => {
+        Message::Events { node, events } if node != own => {
             events.into_iter().for_each(|event| engine.events().relay(event));
         }
-        Message::Missed { node } if node != membership.cluster.node().0 => engine.events().gap(engine.now()),
-        Message::Watching { node } if node != membership.cluster.node().0 => {
-            if membership.watched.note(NodeId(node), engine.work().ticks.now()) {
-                tell_missed(membership).await;
+        Message::Missed { node, to } if node != own && to.is_none_or(|to| to == own) => {
+            engine.events().gap(engine.now());
+        }
+        Message::Watching { node } if node != own => {
+            let is_news = membership.watched.note(NodeId(node), engine.work().ticks.now());
+            if is_news && !tell_missed(membership, Some(node)).await {
+                membership.watched.forget(NodeId(node));
             }
         }
         Message::Events { .. } | Message::Missed { .. } | Message::Watching { .. } => {}

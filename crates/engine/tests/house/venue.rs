@@ -161,6 +161,10 @@ impl Broker for Connection {
         self.0.submits.fetch_add(1, Ordering::SeqCst);
         self.listen().await;
         let _ = self.0.holds.subscribe().wait_for(|holds| !holds).await;
+        if self.0.reports.lock().unwrap().iter().all(mpsc::Sender::is_closed) {
+            let reason = "the connection has ended, for nobody takes its reports".to_owned();
+            return SubmitOutcome::NotSent { reason, retry_after: Duration::ZERO };
+        }
         self.0.arrived.fetch_add(1, Ordering::SeqCst);
         let request = order.into_request();
         let filled = report(&request);

@@ -15,6 +15,7 @@ pub(super) fn migrator() -> Migrator {
         (2, "cluster", include_str!("migrations/0002_cluster.sql"), false),
         (3, "waiting", include_str!("migrations/0003_waiting.sql"), true),
         (4, "at once", include_str!("migrations/0004_at_once.sql"), false),
+        (5, "positions of a lane", include_str!("migrations/0005_positions_of_a_lane.sql"), true),
     ];
     let migration = |(version, name, sql, no_transaction): (i64, &'static str, &'static str, bool)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), no_transaction)
@@ -49,4 +50,16 @@ pub(super) async fn migrate(connection: &mut PgConnection) -> Result<(), Migrate
     migrator().run_direct(None, connection, false).await?;
     connection.execute("RESET statement_timeout; RESET lock_timeout").await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_a_migration() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/postgres/migrations");
+        let files = std::fs::read_dir(folder).unwrap().count();
+        assert_eq!(migrator().iter().count(), files, "a file in {folder} is not in the list");
+    }
 }

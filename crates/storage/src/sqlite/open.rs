@@ -118,6 +118,7 @@ fn migrator() -> Migrator {
         (4, "signals by era", include_str!("migrations/0004_signals_by_era.sql")),
         (5, "credentials", include_str!("migrations/0005_credentials.sql")),
         (6, "fees in kind", include_str!("migrations/0006_fees_in_kind.sql")),
+        (7, "positions of a lane", include_str!("migrations/0007_positions_of_a_lane.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
@@ -350,5 +351,17 @@ fn failed_migration(dir: &Path, file: &Path, error: MigrateError) -> OpenError {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failed(dir, file, &error),
         other => OpenError::Failed { file: file.to_owned(), reason: other.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_a_migration() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sqlite/migrations");
+        let files = fs::read_dir(folder).unwrap().count();
+        assert_eq!(migrator().iter().count(), files, "a file in {folder} is not in the list");
     }
 }
