@@ -122,8 +122,11 @@ impl Beside {
         }
     }
 
+    /// Runs what must go well, once the venue is not writing.
     pub async fn execute(&mut self, sql: Sql) {
+        self.run(["PRAGMA busy_timeout = 10000", "SELECT 1"]).await.unwrap();
         self.run(sql).await.unwrap();
+        self.run(["PRAGMA busy_timeout = 0", "SELECT 1"]).await.unwrap();
     }
 
     pub async fn close(self) {
