@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use atomik_storage::sqlite::DATABASE_FILE;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection as _};
 use tempfile::TempDir;
 
 use crate::SETTLE;
@@ -115,18 +117,18 @@ async fn prepare(dir: &TempDir) -> Result<Senders> {
     let timelines = setup.timelines().await?;
     setup.close().await;
     timelines.ensure_filled(trading.len())?;
-    wait_until_closed(dir.path()).await?;
+    empty_log(dir.path()).await?;
     Ok(senders)
 }
 
-/// Waits until the last connection has taken the log into the file and removed it, which happens beside whoever closed it.
-async fn wait_until_closed(dir: &Path) -> Result<()> {
-    let closed = async {
-        while dir.join(DATA_DIR).join(format!("{DATABASE_FILE}-wal")).exists() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), closed).await.context("the database stays open")
+/// Takes what is in the log into the file, so that the file is all there is to copy.
+async fn empty_log(dir: &Path) -> Result<()> {
+    let file = dir.join(DATA_DIR).join(DATABASE_FILE);
+    let mut connection = SqliteConnectOptions::new().filename(file).connect().await?;
+    let emptied: (i64, i64, i64) =
+        sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut connection).await?;
+    ensure!(emptied.0 == 0, "somebody else has the database open");
+    connection.close().await.context("cannot close the database")
 }
 
 /// Copies a server's data, but for the paper broker's own book: none of its accounts holds anything, and it begins anew.
@@ -134,7 +136,11 @@ fn copy_data(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir(to.join(DATA_DIR))?;
     for entry in fs::read_dir(from.join(DATA_DIR))? {
         let entry = entry?;
-        fs::copy(entry.path(), to.join(DATA_DIR).join(entry.file_name())).context("cannot copy the data")?;
+        let name = entry.file_name();
+        // Those of a connection that may be just closing. They hold nothing: see `empty_log`.
+        if !name.to_string_lossy().ends_with("-wal") && !name.to_string_lossy().ends_with("-shm") {
+            fs::copy(entry.path(), to.join(DATA_DIR).join(&name)).context("cannot copy the data")?;
+        }
     }
     for dir in [from, to] {
         for ending in ["", "-wal", "-shm"] {
