@@ -10,20 +10,20 @@ pub const SECOND: Nanos = 1_000 * MILLISECOND;
 // Measured, on the machine that docs/scaling.md names under "What a signal costs". A signal costs a part of its own and its part of
 // what each transaction costs, so two sizes of transactions tell both parts.
 
-/// Signals a transaction, with one node and with two that share the same load.
-const LARGE_BATCH: Nanos = 30;
-const SMALL_BATCH: Nanos = 13;
+/// Signals a transaction, over 256 connections and over 64.
+const LARGE_BATCH: Nanos = 72;
+const SMALL_BATCH: Nanos = 20;
 /// Processor time a signal, in the same two.
-const NODE_IN_LARGE: Nanos = 30 * MICROSECOND;
-const NODE_IN_SMALL: Nanos = 49 * MICROSECOND;
-const POSTGRES_IN_LARGE: Nanos = 23 * MICROSECOND;
-const POSTGRES_IN_SMALL: Nanos = 38 * MICROSECOND;
+const NODE_IN_LARGE: Nanos = 34 * MICROSECOND;
+const NODE_IN_SMALL: Nanos = 37 * MICROSECOND;
+const POSTGRES_IN_LARGE: Nanos = 18 * MICROSECOND;
+const POSTGRES_IN_SMALL: Nanos = 24 * MICROSECOND;
 /// Processor time of Redis a signal, with one node.
-pub const REDIS_SIGNAL: Nanos = 8 * MICROSECOND;
+pub const REDIS_SIGNAL: Nanos = 10 * MICROSECOND;
 /// One signal at a time: p50.
-pub const ALONE_P50: Nanos = 1_700 * MICROSECOND;
+pub const ALONE_P50: Nanos = 1_640 * MICROSECOND;
 /// Bytes of the log a signal.
-pub const LOG_BYTES: u64 = 757;
+pub const LOG_BYTES: u64 = 729;
 
 /// `in_small - in_large` is what a transaction costs, divided by `SMALL_BATCH`, less the same divided by `LARGE_BATCH`.
 const fn each_transaction(in_small: Nanos, in_large: Nanos) -> Nanos {
