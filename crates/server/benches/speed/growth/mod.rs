@@ -47,7 +47,7 @@ struct Senders {
 }
 
 /// A server on a file of some size, and what it did.
-struct Sized {
+struct Measured {
     name: &'static str,
     server: Server,
     /// Its newest fill before the rounds; they are numbered from one.
@@ -74,8 +74,8 @@ pub async fn measure() -> Result<Vec<Line>> {
     let deliveries = history::make(large.path(), DELIVERIES).await?;
     let file = fs::metadata(large.path().join(DATA_DIR).join(DATABASE_FILE))?;
 
-    let mut few = Sized::start("few deliveries", small.path(), &senders).await?;
-    let mut many = Sized::start("many deliveries", large.path(), &senders).await?;
+    let mut few = Measured::start("few deliveries", small.path(), &senders).await?;
+    let mut many = Measured::start("many deliveries", large.path(), &senders).await?;
     let mut unique = 0;
     for round in 1..=ROUNDS {
         println!("Few deliveries and many, round {round} of {ROUNDS} ...");
@@ -153,7 +153,7 @@ fn copy_data(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-impl Sized {
+impl Measured {
     /// Starts it, and lets it warm up with one signal a webhook.
     async fn start(name: &'static str, dir: &Path, senders: &Senders) -> Result<Self> {
         let began = Instant::now();
@@ -197,7 +197,7 @@ impl Sized {
     }
 }
 
-fn lines(few: &Sized, many: &Sized, deliveries: i64, bytes: u64) -> Result<Vec<Line>> {
+fn lines(few: &Measured, many: &Measured, deliveries: i64, bytes: u64) -> Result<Vec<Line>> {
     let name = format!("{:.0} million deliveries stored", deliveries as f64 / 1e6);
     let mut lines = Vec::new();
     for (kind, few, many) in
