@@ -141,19 +141,24 @@ fn excused(chain: &Chain, said: &Said) -> Vec<String> {
     let mut found = Vec::new();
     for (number, hook) in chain.trader.hooks.iter().enumerate() {
         let (mut held, mut unproven) = (Decimal::ZERO, Decimal::ZERO);
+        let mut last_exit = String::new();
         let own = |signal: &&Value| alert_of(chain, signal).is_some_and(|alert| alert.hook == number);
         for signal in said.signals.iter().filter(own) {
             let of = (signal["id"].as_i64().unwrap(), hook.at_venue);
             let traded = said.traded.get(&of).copied();
             let wants = alert_of(chain, signal).unwrap().wants;
             let outcomes = signal["strategies"].as_array().unwrap();
-            let code =
-                outcomes.iter().find(|one| one["strategy_id"] == hook.at_venue).map(|one| &one["code"]);
+            let outcome = outcomes.iter().find(|one| one["strategy_id"] == hook.at_venue);
+            let code = outcome.map(|one| &one["code"]);
+            let settled_at = outcome.and_then(|one| one["settled_at"].as_str()).unwrap_or_default();
             if traded.is_none() && !due(wants, held).is_zero() {
                 let code = code.and_then(Value::as_str).unwrap_or_default();
                 let is_excused = match (wants, code) {
                     (Wants::Entry, "unknown_order_open" | "broker_unreachable") => true,
-                    (Wants::Entry, "position_limit") => held + unproven >= Decimal::from(MAX_POSITION),
+                    // An exit before it may have been unproven, and have filled later.
+                    (Wants::Entry, "position_limit") => {
+                        held + unproven >= Decimal::from(MAX_POSITION) || last_exit.as_str() > settled_at
+                    }
                     _ => false,
                 };
                 if !is_excused {
@@ -162,6 +167,11 @@ fn excused(chain: &Chain, said: &Said) -> Vec<String> {
                 unproven += Decimal::ONE;
             }
             held += traded.unwrap_or_default();
+            if let (false, Some(outcome)) = (matches!(wants, Wants::Entry), outcome) {
+                let fills = outcome["fills"].as_array().into_iter().flatten();
+                let filled_at = fills.filter_map(|fill| fill["recorded_at"].as_str()).max();
+                last_exit = last_exit.max(filled_at.unwrap_or_default().to_owned());
+            }
         }
     }
     found
