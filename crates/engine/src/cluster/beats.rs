@@ -130,7 +130,8 @@ impl Beats {
     /// The leases of accounts that are given away, and whose orders are all answered.
     fn answered(&self) -> Vec<Lease> {
         for one in self.leaving.values().filter(|one| one.since.elapsed() > RECORD_PATIENCE) {
-            // What could not be recorded by now would not leave any more. What is on its way is still waited for.
+            // What could not be recorded by now would not leave any more. What is on its way is waited for, but where it goes
+            // over the connection's own stream: that ends here, and the next node asks what became of it.
             one.link.iter().for_each(|link| link.lose());
         }
         let answered = |one: &&Leaving| one.link.as_ref().is_none_or(|link| link.sending() == 0);
