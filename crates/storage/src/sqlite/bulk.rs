@@ -20,6 +20,9 @@ use crate::values::{self, Value};
 const SIZES: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, LARGEST];
 /// The most rows of one statement.
 const LARGEST: usize = 256;
+/// The most rows of a statement that shares a round trip with its neighbours. Every combination is a text of its own that is
+/// prepared once, so there must be few: where little is to be written, it is written often.
+const LARGEST_JOINED: usize = 2;
 /// The most variables one SQLite statement may have.
 const MAX_VARIABLES: usize = 32_766;
 
@@ -44,18 +47,36 @@ struct Edge {
 /// How many edges there are.
 const EDGES: usize = 4;
 
-/// Statements that are known before the first of them runs.
+/// Statements that are known before the first of them runs. Those of few rows run in one round trip: a text with all of them.
 #[derive(Debug, Default)]
 pub(super) struct Statements {
-    all: Vec<Statement>,
+    all: Vec<Joined>,
 }
 
-#[derive(Debug)]
-struct Statement {
-    bulk: &'static Bulk,
-    /// The place of its chunk size.
-    size: usize,
-    arguments: SqliteArguments,
+/// One statement, or neighbours that go together.
+#[derive(Debug, Default)]
+struct Joined {
+    /// Each with the place of its chunk size.
+    statements: Vec<(&'static Bulk, usize)>,
+    binds: Binds,
+}
+
+impl Joined {
+    fn is_small(&self) -> bool {
+        self.statements.iter().all(|(_, size)| SIZES[*size] <= LARGEST_JOINED)
+    }
+
+    fn text(&self, edge: Edge) -> Arc<str> {
+        if let [(bulk, size)] = self.statements[..] {
+            return bulk.text(size, edge);
+        }
+        let last = self.statements.len() - 1;
+        let texts = self.statements.iter().enumerate().map(|(place, (bulk, size))| {
+            let edge = Edge { begins: edge.begins && place == 0, commits: edge.commits && place == last };
+            bulk.text(*size, edge)
+        });
+        Arc::from(texts.collect::<Vec<_>>().join("; "))
+    }
 }
 
 impl Statements {
@@ -68,7 +89,14 @@ impl Statements {
     ) -> Result<(), StoreError> {
         let mut left = rows;
         while let Some((size, chunk, rest)) = next_chunk(left) {
-            self.all.push(Statement { bulk, size, arguments: bulk.bound(size, chunk, bind)? });
+            let joins = SIZES[size] <= LARGEST_JOINED && self.all.last().is_some_and(Joined::is_small);
+            if !joins {
+                self.all.push(Joined::default());
+            }
+            if let Some(joined) = self.all.last_mut() {
+                joined.statements.push((bulk, size));
+                bulk.bind(size, chunk, bind, &mut joined.binds)?;
+            }
             left = rest;
         }
         Ok(())
@@ -86,9 +114,10 @@ impl Statements {
             sqlx::query("COMMIT").execute(&mut *connection).await?;
         }
         let mut returned = Vec::new();
-        for (place, Statement { bulk, size, arguments }) in self.all.into_iter().enumerate() {
+        for (place, joined) in self.all.into_iter().enumerate() {
             let edge = Edge { begins: place == 0 && !begun, commits: place + 1 == count };
-            let query = sqlx::query_with(AssertSqlSafe(bulk.text(size, edge)), arguments);
+            let text = AssertSqlSafe(joined.text(edge));
+            let query = sqlx::query_with(text, joined.binds.arguments);
             returned.extend(query.fetch_all(&mut *connection).await?);
         }
         Ok(returned)
@@ -123,33 +152,34 @@ impl Bulk {
         let mut left = rows;
         let mut found = Vec::new();
         while let Some((size, chunk, rest)) = next_chunk(left) {
-            let query = sqlx::query_with(
-                AssertSqlSafe(self.text(size, Edge::default())),
-                self.bound(size, chunk, bind)?,
-            );
+            let mut binds = Binds::default();
+            self.bind(size, chunk, bind, &mut binds)?;
+            let query = sqlx::query_with(AssertSqlSafe(self.text(size, Edge::default())), binds.arguments);
             found.extend(query.fetch_all(&mut *connection).await.map_err(fault)?);
             left = rest;
         }
         Ok(found)
     }
 
-    fn bound<T>(
+    /// Binds the rows of a chunk, and fills it up.
+    fn bind<T>(
         &self,
         size: usize,
         chunk: &[T],
         bind: fn(&T, &mut Binds),
-    ) -> Result<SqliteArguments, StoreError> {
-        let mut binds = Binds { arguments: SqliteArguments::default(), error: None };
+        binds: &mut Binds,
+    ) -> Result<(), StoreError> {
+        let before = binds.arguments.len();
         let variables = SIZES[size] * self.columns;
         binds.arguments.reserve(variables, 0);
         for row in chunk {
-            bind(row, &mut binds);
+            bind(row, binds);
         }
-        debug_assert_eq!(binds.arguments.len(), chunk.len() * self.columns, "{}", self.head);
-        while binds.arguments.len() < variables && binds.error.is_none() {
+        debug_assert_eq!(binds.arguments.len() - before, chunk.len() * self.columns, "{}", self.head);
+        while binds.arguments.len() - before < variables && binds.error.is_none() {
             binds.put(None::<i64>);
         }
-        binds.error.map_or(Ok(binds.arguments), |error| Err(fault(sqlx::Error::Encode(error))))
+        binds.error.take().map_or(Ok(()), |error| Err(fault(sqlx::Error::Encode(error))))
     }
 
     /// The SQL for the chunk size at `SIZES[size]`.
@@ -182,7 +212,7 @@ fn next_chunk<T>(rows: &[T]) -> Option<(usize, &[T], &[T])> {
 }
 
 /// The values of a statement, in order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Binds {
     arguments: SqliteArguments,
     error: Option<BoxDynError>,

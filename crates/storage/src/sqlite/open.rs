@@ -23,7 +23,7 @@ use super::{Access, DATABASE_FILE, LOCK_FILE, OpenOptions, SqliteStore};
 const PAGE_SIZE: u32 = 2_048;
 /// How many readers may read at once.
 const READERS: u32 = 4;
-const WRITER_CACHE_KIB: i32 = 8_192;
+const WRITER_CACHE_KIB: i32 = 16_384;
 const READER_CACHE_KIB: i32 = 2_048;
 /// The log is folded into the database when it has this many pages (64 MiB). The commit that does it waits for it, so it
 /// must be rare; and the longer the log, the fewer pages it has of which only the last version counts.

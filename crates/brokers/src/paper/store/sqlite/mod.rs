@@ -13,10 +13,10 @@ use atomik_domain::{BrokerAccountId, ExecutionReport};
 use serde_json::json;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteConnectOptions, SqliteConnection, SqliteExecutor, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, QueryBuilder, Sqlite};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, QueryBuilder, Sqlite};
 
 use super::columns::{Queries, account_of, reports_of};
 use super::rows::{Row, TABLES, Table, Value};
@@ -32,8 +32,19 @@ const WANTED: &str = "(SELECT value ->> 0 AS account_id, unhex(value ->> 1) AS c
                       AS wanted CROSS JOIN orders AS o ON o.account_id = wanted.account_id \
                       AND o.client_order_id = wanted.client_order_id";
 
+/// The log is folded into the file when it has this many pages (64 MiB): the commit that does it waits for it.
+const CHECKPOINT_PAGES: u32 = 16_000;
+const PAGE_SIZE: u32 = 4_096;
+const WRITER_CACHE_KIB: i32 = 8_192;
+/// The most statements in one text. Every combination is prepared once: that of one order, or two, has no more.
+const MOST_JOINED: usize = 8;
+/// Texts kept ready.
+const STATEMENTS: usize = 200;
+
 /// `SQLITE_IOERR_FSYNC` and `SQLITE_IOERR_DIR_FSYNC`.
-const FLUSH_FAILED: [&str; 2] = ["1034", "1290"];
+const FLUSH_FAILED: [i32; 2] = [1034, 1290];
+/// `SQLITE_IOERR` and `SQLITE_FULL`, without what else their codes say.
+const DISK_FAILED: [i32; 2] = [10, 13];
 
 /// Reads what is committed.
 #[derive(Debug)]
@@ -45,7 +56,8 @@ struct SqliteReader {
     flush_failed: AtomicBool,
 }
 
-/// The books: they are read by the reader's connections and written by one of their own, one commit at a time.
+/// The books: accounts are read by the reader's connections; a connection of their own writes, one commit at a time, and says what
+/// is known already: whoever wrote last has the pages at hand.
 #[derive(Debug)]
 struct SqliteBooks {
     reader: Arc<SqliteReader>,
@@ -64,18 +76,23 @@ pub(crate) async fn open(path: &Path) -> Result<Opened, StoreFailure> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(Duration::from_secs(5))
+        .page_size(PAGE_SIZE)
+        .statement_cache_capacity(STATEMENTS)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+        .pragma("journal_size_limit", (PAGE_SIZE * CHECKPOINT_PAGES).to_string())
         .disable_statement_logging();
-    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let writer = options.clone().pragma("cache_size", (-WRITER_CACHE_KIB).to_string());
+    let mut connection = SqliteConnection::connect_with(&writer).await?;
     let damage: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut connection).await?;
     if damage != "ok" {
         return Err(StoreFailure::Corrupt(format!("the file is damaged: {damage}")));
     }
     let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await;
     migrated.map_err(|error| StoreFailure::Unavailable(error.to_string()))?;
-    let pool = SqlitePoolOptions::new().max_connections(2).connect_lazy_with(options.clone());
+    let pool = SqlitePoolOptions::new().max_connections(2).connect_lazy_with(options);
     let queries = Queries::of("", WANTED);
     let reader = Arc::new(SqliteReader { pool, queries, flush_failed: AtomicBool::new(false) });
-    let books = SqliteBooks { reader: Arc::clone(&reader), options, connection: Some(connection) };
+    let books = SqliteBooks { reader: Arc::clone(&reader), options: writer, connection: Some(connection) };
     Ok((reader, Box::new(books)))
 }
 
@@ -92,10 +109,7 @@ fn make_private(path: &Path) -> io::Result<()> {
 impl Reader for SqliteReader {
     async fn reports(&self, keys: &[OrderKey]) -> Result<HashMap<OrderKey, ExecutionReport>, StoreFailure> {
         self.check_flushed()?;
-        let wanted: Vec<_> = keys.iter().map(|(account, id)| json!([account.0, id.to_string()])).collect();
-        let wanted = serde_json::Value::Array(wanted).to_string();
-        let asked = sqlx::query(AssertSqlSafe(self.queries.reports.as_str())).bind(wanted);
-        reports_of(&asked.fetch_all(&self.pool).await?)
+        self.reports_over(&self.pool, keys).await
     }
 }
 
@@ -107,6 +121,17 @@ impl SqliteReader {
             return Err(StoreFailure::Unavailable(why.to_owned()));
         }
         Ok(())
+    }
+
+    async fn reports_over(
+        &self,
+        connection: impl SqliteExecutor<'_>,
+        keys: &[OrderKey],
+    ) -> Result<HashMap<OrderKey, ExecutionReport>, StoreFailure> {
+        let wanted: Vec<_> = keys.iter().map(|(account, id)| json!([account.0, id.to_string()])).collect();
+        let wanted = serde_json::Value::Array(wanted).to_string();
+        let asked = sqlx::query(AssertSqlSafe(self.queries.reports.as_str())).bind(wanted);
+        reports_of(&asked.fetch_all(connection).await?)
     }
 
     async fn account(&self, id: BrokerAccountId, settings: &PaperSettings) -> Result<Account, StoreFailure> {
@@ -123,6 +148,30 @@ impl SqliteReader {
     }
 }
 
+impl SqliteBooks {
+    /// The connection. It is put back only after what went well: after anything else, a fresh one is opened.
+    async fn take_connection(&mut self) -> Result<SqliteConnection, sqlx::Error> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => SqliteConnection::connect_with(&self.options).await,
+        }
+    }
+
+    /// What is known where the text that ends with the commit failed.
+    async fn failed_commit(&self, mut connection: SqliteConnection, error: sqlx::Error) -> CommitFailure {
+        let code = error.as_database_error().and_then(|error| error.code()?.parse().ok());
+        let detail = error.to_string();
+        if code.is_some_and(|code| FLUSH_FAILED.contains(&code)) {
+            self.reader.flush_failed.store(true, Ordering::Release);
+            tracing::error!(%error, "the paper broker's books are not used again until atomik is restarted");
+        }
+        // A transaction that is still there was not committed; of what the disk refused nobody can say.
+        let is_the_disk = code.is_none_or(|code| DISK_FAILED.contains(&(code & 0xff)));
+        let is_open = !is_the_disk && connection.execute("ROLLBACK").await.is_ok();
+        CommitFailure { fate_unknown: !is_open, detail }
+    }
+}
+
 #[async_trait]
 impl Books for SqliteBooks {
     fn are_shared(&self) -> bool {
@@ -130,7 +179,11 @@ impl Books for SqliteBooks {
     }
 
     async fn known(&mut self, keys: &[OrderKey]) -> Result<HashMap<OrderKey, ExecutionReport>, StoreFailure> {
-        self.reader.reports(keys).await
+        self.reader.check_flushed()?;
+        let mut connection = self.take_connection().await?;
+        let known = self.reader.reports_over(&mut connection, keys).await?;
+        self.connection = Some(connection);
+        Ok(known)
     }
 
     /// Nobody else writes, and a commit is over when it is answered: sessions need no numbers.
@@ -150,24 +203,17 @@ impl Books for SqliteBooks {
         if let Err(failure) = self.reader.check_flushed() {
             return Err(CommitFailure { fate_unknown: false, detail: failure.to_string() });
         }
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => SqliteConnection::connect_with(&self.options).await.map_err(nothing_happened)?,
-        };
-        // The connection is put back only after a commit that went well: after any other, a fresh one is opened.
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(nothing_happened)?;
-        for (table, rows) in TABLES.iter().zip(&rows.tables) {
-            write(&mut transaction, table, rows).await.map_err(nothing_happened)?;
+        let mut connection = self.take_connection().await.map_err(nothing_happened)?;
+        let (mut first, last) = in_texts(&rows);
+        for query in &mut first {
+            query.build().execute(&mut connection).await.map_err(nothing_happened)?;
         }
         rows.pass("paper_before_commit");
-        transaction.commit().await.map_err(|error| {
-            let code = error.as_database_error().and_then(|error| error.code());
-            if code.is_some_and(|code| FLUSH_FAILED.contains(&code.as_ref())) {
-                self.reader.flush_failed.store(true, Ordering::Release);
-                tracing::error!(%error, "the paper broker's books are not used again until atomik is restarted");
-            }
-            CommitFailure { fate_unknown: true, detail: error.to_string() }
-        })?;
+        if let Some(mut last) = last
+            && let Err(error) = last.build().execute(&mut connection).await
+        {
+            return Err(self.failed_commit(connection, error).await);
+        }
         rows.pass("paper_after_commit");
         self.connection = Some(connection);
         Ok(BTreeSet::new())
@@ -193,11 +239,33 @@ impl Books for SqliteBooks {
 /// Rows in one statement: as few statements as may be, in few sizes, so that each stays prepared.
 fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
-        let size = [64, 8, 1].into_iter().find(|size| *size <= rows.len())?;
+        let size = [64, 16, 4, 1].into_iter().find(|size| *size <= rows.len())?;
         let (chunk, rest) = rows.split_at(size);
         rows = rest;
         Some(chunk)
     })
+}
+
+/// A batch as a transaction: what comes first, and what ends with the commit. Each is a round trip to the connection's thread,
+/// so few statements are one text.
+fn in_texts(rows: &Rows) -> (Vec<QueryBuilder<Sqlite>>, Option<QueryBuilder<Sqlite>>) {
+    let tables = TABLES.iter().zip(&rows.tables);
+    let statements: Vec<_> =
+        tables.flat_map(|(table, rows)| chunks(rows).map(move |chunk| (table, chunk))).collect();
+    let in_text = if statements.len() <= MOST_JOINED { MOST_JOINED } else { 1 };
+    let mut texts: Vec<_> = statements.chunks(in_text).map(|_| QueryBuilder::new("")).collect();
+    for (place, (query, together)) in texts.iter_mut().zip(statements.chunks(in_text)).enumerate() {
+        query.push(if place == 0 { "BEGIN IMMEDIATE" } else { "" });
+        for (number, (table, chunk)) in together.iter().enumerate() {
+            query.push(if place == 0 || number > 0 { "; " } else { "" });
+            push_insert(query, table, chunk);
+        }
+    }
+    let mut last = texts.pop();
+    if let Some(last) = &mut last {
+        last.push("; COMMIT");
+    }
+    (texts, last)
 }
 
 /// Writes rows of a table.
@@ -207,20 +275,24 @@ pub(super) async fn write(
     rows: &[Row],
 ) -> Result<(), sqlx::Error> {
     for chunk in chunks(rows) {
-        let insert = format!("INSERT INTO {} ({}) ", table.name, table.names(""));
-        let mut query = QueryBuilder::<Sqlite>::new(insert);
-        query.push_values(chunk, |mut row, values| {
-            for value in values {
-                match value {
-                    Value::Integer(number) => row.push_bind(*number),
-                    Value::Text(text) => row.push_bind(text.as_deref()),
-                    Value::Blob(bytes) => row.push_bind(bytes.as_slice()),
-                    Value::Flag(flag) => row.push_bind(*flag),
-                };
-            }
-        });
-        query.push(table.on_conflict());
+        let mut query = QueryBuilder::new("");
+        push_insert(&mut query, table, chunk);
         query.build().execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+fn push_insert(query: &mut QueryBuilder<Sqlite>, table: &Table, rows: &[Row]) {
+    query.push("INSERT INTO ").push(table.name).push(" (").push(table.names("")).push(") ");
+    query.push_values(rows, |mut row, values| {
+        for value in values {
+            match value {
+                Value::Integer(number) => row.push_bind(*number),
+                Value::Text(text) => row.push_bind(text.as_deref()),
+                Value::Blob(bytes) => row.push_bind(bytes.as_slice()),
+                Value::Flag(flag) => row.push_bind(*flag),
+            };
+        }
+    });
+    query.push(table.on_conflict());
 }
