@@ -12,6 +12,7 @@ RUN npm run build
 FROM rust:1.95-bookworm AS program
 WORKDIR /atomik
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo/ .cargo/
 COPY crates/ crates/
 COPY --from=dashboard /atomik/web/dist web/dist
 RUN cargo build --release --locked -p atomik-server

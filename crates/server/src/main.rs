@@ -30,7 +30,8 @@ use clap::Parser;
 use cli::{CheckConfigArgs, Cli, Command, ConfigArgs};
 use config::{Config, Flags};
 
-/// An alert is a few hundred small allocations on one thread, many of them freed on another.
+/// An alert is a few hundred small allocations on one thread, many of them freed on another. Its feature `override` gives it to
+/// SQLite too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -257,6 +257,22 @@ mod tests {
     }
 
     #[test]
+    fn statements_of_few_rows_share_a_text_and_others_have_their_own() {
+        static BULK: Bulk = insert!("INSERT INTO t", 1, "");
+        let bind = |number: &i64, binds: &mut Binds| binds.put(*number);
+        let mut statements = Statements::default();
+        for count in [1, 2, 3, 1, 1] {
+            statements.add(&BULK, &vec![7; count], bind).unwrap();
+        }
+        let sizes: Vec<_> = statements.all.iter().map(|joined| joined.statements.len()).collect();
+        assert_eq!(sizes, [2, 1, 2]);
+        assert_eq!(statements.all[0].binds.arguments.len(), 3);
+        let text = statements.all[0].text(Edge { begins: true, commits: true });
+        let parts: Vec<_> = text.split("; ").map(|part| part.split(' ').next().unwrap()).collect();
+        assert_eq!(parts, ["BEGIN", "INSERT", "INSERT", "COMMIT"]);
+    }
+
+    #[test]
     fn the_text_has_one_parenthesis_a_row() {
         let bulk = insert!("INSERT INTO t", 2, " ON CONFLICT DO NOTHING");
         assert_eq!(
