@@ -36,15 +36,18 @@ const WANTED: &str = "(SELECT value ->> 0 AS account_id, unhex(value ->> 1) AS c
 const CHECKPOINT_PAGES: u32 = 16_000;
 const PAGE_SIZE: u32 = 4_096;
 const WRITER_CACHE_KIB: i32 = 8_192;
-/// The most statements in one text. Every combination is prepared once: that of one order, or two, has no more.
+/// The most statements in one text, each of one row. Every combination is a text of its own that is prepared once, so there must be
+/// few; one order, or two, need no more.
 const MOST_JOINED: usize = 8;
 /// Texts kept ready.
 const STATEMENTS: usize = 200;
 
 /// `SQLITE_IOERR_FSYNC` and `SQLITE_IOERR_DIR_FSYNC`.
 const FLUSH_FAILED: [i32; 2] = [1034, 1290];
-/// `SQLITE_IOERR` and `SQLITE_FULL`, without what else their codes say.
-const DISK_FAILED: [i32; 2] = [10, 13];
+/// `SQLITE_NOMEM`, `SQLITE_IOERR` and `SQLITE_FULL`, without what else their codes say: a commit may be in the log by then.
+const MAY_BE_COMMITTED: [i32; 3] = [7, 10, 13];
+/// `SQLITE_BUSY`: somebody else had the file for too long, and the transaction never began.
+const BUSY: i32 = 5;
 
 /// Reads what is committed.
 #[derive(Debug)]
@@ -165,10 +168,13 @@ impl SqliteBooks {
             self.reader.flush_failed.store(true, Ordering::Release);
             tracing::error!(%error, "the paper broker's books are not used again until atomik is restarted");
         }
-        // A transaction that is still there was not committed; of what the disk refused nobody can say.
-        let is_the_disk = code.is_none_or(|code| DISK_FAILED.contains(&(code & 0xff)));
-        let is_open = !is_the_disk && connection.execute("ROLLBACK").await.is_ok();
-        CommitFailure { fate_unknown: !is_open, detail }
+        let fate_unknown = match code.map(|code: i32| code & 0xff) {
+            Some(BUSY) => false,
+            // A transaction that is still there was not committed.
+            Some(code) if !MAY_BE_COMMITTED.contains(&code) => connection.execute("ROLLBACK").await.is_err(),
+            _ => true,
+        };
+        CommitFailure { fate_unknown, detail }
     }
 }
 
@@ -252,7 +258,8 @@ fn in_texts(rows: &Rows) -> (Vec<QueryBuilder<Sqlite>>, Option<QueryBuilder<Sqli
     let tables = TABLES.iter().zip(&rows.tables);
     let statements: Vec<_> =
         tables.flat_map(|(table, rows)| chunks(rows).map(move |chunk| (table, chunk))).collect();
-    let in_text = if statements.len() <= MOST_JOINED { MOST_JOINED } else { 1 };
+    let are_small = statements.iter().all(|(_, chunk)| chunk.len() == 1);
+    let in_text = if are_small && statements.len() <= MOST_JOINED { MOST_JOINED } else { 1 };
     let mut texts: Vec<_> = statements.chunks(in_text).map(|_| QueryBuilder::new("")).collect();
     for (place, (query, together)) in texts.iter_mut().zip(statements.chunks(in_text)).enumerate() {
         query.push(if place == 0 { "BEGIN IMMEDIATE" } else { "" });
