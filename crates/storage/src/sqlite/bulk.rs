@@ -9,9 +9,10 @@ use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 
 use atomik_ports::StoreError;
+use futures::TryStreamExt;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{Arguments, AssertSqlSafe, Encode, Type};
+use sqlx::{Arguments, AssertSqlSafe, Either, Encode, Executor, Type};
 
 use super::faults::fault;
 use crate::values::{self, Value};
@@ -77,6 +78,33 @@ impl Joined {
         });
         Arc::from(texts.collect::<Vec<_>>().join("; "))
     }
+
+    /// Runs all of it and collects what it returns.
+    async fn run(self, connection: &mut SqliteConnection, edge: Edge) -> Result<Vec<SqliteRow>, sqlx::Error> {
+        let text = self.text(edge);
+        let statements = self.statements.len() + usize::from(edge.begins) + usize::from(edge.commits);
+        all_answers(connection, &text, self.binds.arguments, statements).await
+    }
+}
+
+/// Runs a text of so many statements and collects what they return. Where the connection's thread dies halfway, sqlx's answer just
+/// ends: only the count tells that the rest of the text, and the commit at its end, may never have run.
+async fn all_answers(
+    connection: &mut SqliteConnection,
+    text: &Arc<str>,
+    arguments: SqliteArguments,
+    statements: usize,
+) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    let query = sqlx::query_with(AssertSqlSafe(Arc::clone(text)), arguments);
+    let mut answers = connection.fetch_many(query);
+    let (mut rows, mut ended) = (Vec::new(), 0);
+    while let Some(answer) = answers.try_next().await? {
+        match answer {
+            Either::Left(_) => ended += 1,
+            Either::Right(row) => rows.push(row),
+        }
+    }
+    if ended == statements { Ok(rows) } else { Err(sqlx::Error::WorkerCrashed) }
 }
 
 impl Statements {
@@ -116,9 +144,7 @@ impl Statements {
         let mut returned = Vec::new();
         for (place, joined) in self.all.into_iter().enumerate() {
             let edge = Edge { begins: place == 0 && !begun, commits: place + 1 == count };
-            let text = AssertSqlSafe(joined.text(edge));
-            let query = sqlx::query_with(text, joined.binds.arguments);
-            returned.extend(query.fetch_all(&mut *connection).await?);
+            returned.extend(joined.run(connection, edge).await?);
         }
         Ok(returned)
     }
@@ -154,8 +180,8 @@ impl Bulk {
         while let Some((size, chunk, rest)) = next_chunk(left) {
             let mut binds = Binds::default();
             self.bind(size, chunk, bind, &mut binds)?;
-            let query = sqlx::query_with(AssertSqlSafe(self.text(size, Edge::default())), binds.arguments);
-            found.extend(query.fetch_all(&mut *connection).await.map_err(fault)?);
+            let text = self.text(size, Edge::default());
+            found.extend(all_answers(connection, &text, binds.arguments, 1).await.map_err(fault)?);
             left = rest;
         }
         Ok(found)
@@ -240,6 +266,8 @@ impl values::Binds for Binds {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::Connection;
+
     use super::*;
 
     #[test]
@@ -270,6 +298,17 @@ mod tests {
         let text = statements.all[0].text(Edge { begins: true, commits: true });
         let parts: Vec<_> = text.split("; ").map(|part| part.split(' ').next().unwrap()).collect();
         assert_eq!(parts, ["BEGIN", "INSERT", "INSERT", "COMMIT"]);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_ends_before_the_text_does_is_an_error() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let text = Arc::from("BEGIN; SELECT 7; COMMIT");
+        let none = SqliteArguments::default;
+        let rows = all_answers(&mut connection, &text, none(), 3).await.unwrap();
+        assert_eq!(rows.len(), 1);
+        let cut_short = all_answers(&mut connection, &text, none(), 4).await.unwrap_err();
+        assert!(matches!(cut_short, sqlx::Error::WorkerCrashed), "{cut_short}");
     }
 
     #[test]

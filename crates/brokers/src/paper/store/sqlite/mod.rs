@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use atomik_domain::{BrokerAccountId, ExecutionReport};
+use futures::TryStreamExt;
 use serde_json::json;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteExecutor, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
+    SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteExecutor, SqliteJournalMode, SqlitePool,
+    SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, QueryBuilder, Sqlite};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Executor, QueryBuilder, Sqlite};
 
 use super::columns::{Queries, account_of, reports_of};
 use super::rows::{Row, TABLES, Table, Value};
@@ -134,7 +135,7 @@ impl SqliteReader {
         let wanted: Vec<_> = keys.iter().map(|(account, id)| json!([account.0, id.to_string()])).collect();
         let wanted = serde_json::Value::Array(wanted).to_string();
         let asked = sqlx::query(AssertSqlSafe(self.queries.reports.as_str())).bind(wanted);
-        reports_of(&asked.fetch_all(connection).await?)
+        reports_of(&all_answers(connection, asked, 1).await?)
     }
 
     async fn account(&self, id: BrokerAccountId, settings: &PaperSettings) -> Result<Account, StoreFailure> {
@@ -211,12 +212,12 @@ impl Books for SqliteBooks {
         }
         let mut connection = self.take_connection().await.map_err(nothing_happened)?;
         let (mut first, last) = in_texts(&rows);
-        for query in &mut first {
-            query.build().execute(&mut connection).await.map_err(nothing_happened)?;
+        for text in &mut first {
+            text.run(&mut connection).await.map_err(nothing_happened)?;
         }
         rows.pass("paper_before_commit");
         if let Some(mut last) = last
-            && let Err(error) = last.build().execute(&mut connection).await
+            && let Err(error) = last.run(&mut connection).await
         {
             return Err(self.failed_commit(connection, error).await);
         }
@@ -252,25 +253,63 @@ fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-/// A batch as a transaction: what comes first, and what ends with the commit. Each is a round trip to the connection's thread,
-/// so few statements are one text.
-fn in_texts(rows: &Rows) -> (Vec<QueryBuilder<Sqlite>>, Option<QueryBuilder<Sqlite>>) {
+/// Statements that are one round trip to the connection's thread.
+#[derive(Default)]
+struct Text {
+    query: QueryBuilder<Sqlite>,
+    statements: usize,
+}
+
+impl Text {
+    /// What the next statement is written to.
+    fn next(&mut self) -> &mut QueryBuilder<Sqlite> {
+        self.query.push(if self.statements == 0 { "" } else { "; " });
+        self.statements += 1;
+        &mut self.query
+    }
+
+    async fn run(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        all_answers(connection, self.query.build(), self.statements).await.map(drop)
+    }
+}
+
+/// Runs a text of so many statements and collects what they return. Where the connection's thread dies halfway, sqlx's answer just
+/// ends: only the count tells that the rest of the text, and the commit at its end, may never have run.
+async fn all_answers(
+    connection: impl SqliteExecutor<'_>,
+    query: sqlx::query::Query<'_, Sqlite, SqliteArguments>,
+    statements: usize,
+) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    let mut answers = connection.fetch_many(query);
+    let (mut rows, mut ended) = (Vec::new(), 0);
+    while let Some(answer) = answers.try_next().await? {
+        match answer {
+            Either::Left(_) => ended += 1,
+            Either::Right(row) => rows.push(row),
+        }
+    }
+    if ended == statements { Ok(rows) } else { Err(sqlx::Error::WorkerCrashed) }
+}
+
+/// A batch as a transaction: what comes first, and what ends with the commit. Few statements are one text.
+fn in_texts(rows: &Rows) -> (Vec<Text>, Option<Text>) {
     let tables = TABLES.iter().zip(&rows.tables);
     let statements: Vec<_> =
         tables.flat_map(|(table, rows)| chunks(rows).map(move |chunk| (table, chunk))).collect();
     let are_small = statements.iter().all(|(_, chunk)| chunk.len() == 1);
     let in_text = if are_small && statements.len() <= MOST_JOINED { MOST_JOINED } else { 1 };
-    let mut texts: Vec<_> = statements.chunks(in_text).map(|_| QueryBuilder::new("")).collect();
-    for (place, (query, together)) in texts.iter_mut().zip(statements.chunks(in_text)).enumerate() {
-        query.push(if place == 0 { "BEGIN IMMEDIATE" } else { "" });
-        for (number, (table, chunk)) in together.iter().enumerate() {
-            query.push(if place == 0 || number > 0 { "; " } else { "" });
-            push_insert(query, table, chunk);
+    let mut texts: Vec<_> = statements.chunks(in_text).map(|_| Text::default()).collect();
+    if let Some(first) = texts.first_mut() {
+        first.next().push("BEGIN IMMEDIATE");
+    }
+    for (text, together) in texts.iter_mut().zip(statements.chunks(in_text)) {
+        for (table, chunk) in together {
+            push_insert(text.next(), table, chunk);
         }
     }
     let mut last = texts.pop();
     if let Some(last) = &mut last {
-        last.push("; COMMIT");
+        last.next().push("COMMIT");
     }
     (texts, last)
 }
@@ -302,4 +341,19 @@ fn push_insert(query: &mut QueryBuilder<Sqlite>, table: &Table, rows: &[Row]) {
         }
     });
     query.push(table.on_conflict());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_ends_before_the_text_does_is_an_error() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let text = "BEGIN; SELECT 7; COMMIT";
+        let rows = all_answers(&mut connection, sqlx::query(text), 3).await.unwrap();
+        assert_eq!(rows.len(), 1);
+        let cut_short = all_answers(&mut connection, sqlx::query(text), 4).await.unwrap_err();
+        assert!(matches!(cut_short, sqlx::Error::WorkerCrashed), "{cut_short}");
+    }
 }
