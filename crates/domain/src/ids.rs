@@ -48,16 +48,23 @@ row_ids! {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientOrderId(Uuid);
 
-/// The namespace under which client order ids are derived (UUIDv5). Never change it: ids would change with it.
+/// The namespace under which the hashes in client order ids are derived (UUIDv5). Never change it: ids would change with it.
 const CLIENT_ORDER_NAMESPACE: Uuid = Uuid::from_u128(0x8d5c_22f4_6a1e_4f0b_9d3c_61f0_a70e_5e11);
 
 impl ClientOrderId {
     /// The id of one leg of what one strategy does about one signal. `installation` keeps two installations that trade
     /// the same broker account apart.
+    ///
+    /// It begins with the signal's number (six bytes), so that ids rise with time and stores find those of one moment on one
+    /// page; what follows is a hash.
     #[must_use]
     pub fn derive(installation: Uuid, signal: SignalId, strategy: StrategyId, leg: u8) -> Self {
         let namespace = Uuid::new_v5(&CLIENT_ORDER_NAMESPACE, installation.as_bytes());
-        Self(Uuid::new_v5(&namespace, format!("{signal}/{strategy}/{leg}").as_bytes()))
+        let mut bytes =
+            Uuid::new_v5(&namespace, format!("{signal}/{strategy}/{leg}").as_bytes()).into_bytes();
+        let [_, _, number @ ..] = signal.0.to_be_bytes();
+        bytes[..number.len()].copy_from_slice(&number);
+        Self(Uuid::from_bytes(bytes))
     }
 
     /// The 16 bytes behind the hex.
@@ -140,6 +147,14 @@ mod tests {
         assert_ne!(id(12, 3, 0), id(1, 23, 0));
         let elsewhere = ClientOrderId::derive(Uuid::from_u128(8), SignalId(1), StrategyId(2), 0);
         assert_ne!(elsewhere, id(1, 2, 0));
+    }
+
+    #[test]
+    fn ids_rise_with_their_signals() {
+        let signals = [0, 1, 255, 256, 70_000, 1 << 40];
+        let ids: Vec<_> = signals.iter().map(|signal| *id(*signal, 9, 3).as_bytes()).collect();
+        assert!(ids.is_sorted(), "{ids:?}");
+        assert_ne!(ids[0][6..], ids[1][6..], "the rest is a hash of all");
     }
 
     #[test]

@@ -119,6 +119,7 @@ fn migrator() -> Migrator {
         (5, "credentials", include_str!("migrations/0005_credentials.sql")),
         (6, "fees in kind", include_str!("migrations/0006_fees_in_kind.sql")),
         (7, "positions of a lane", include_str!("migrations/0007_positions_of_a_lane.sql")),
+        (8, "fills in order", include_str!("migrations/0008_fills_in_order.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
