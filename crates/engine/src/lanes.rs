@@ -236,7 +236,7 @@ impl Lanes {
         tokio::spawn(async move {
             let seed = match seed {
                 Some(seed) => seed,
-                None => recovery::seed_at_rest(&all.work, &key).await,
+                None => all.work.at_rest.seed(&*all.work.store, &key).await,
             };
             let gate = Gate::new(all.work.settings.max_orders_per_minute);
             let lane = Lane::new(key, seed, gate, all.work.settings.max_lane_queue);

@@ -3,6 +3,7 @@
 //! Decisions are pure (`lane::state`, and `atomik-domain`); thin runners record, then perform, then feed the results back.
 
 mod accounts;
+mod at_rest;
 mod cluster;
 mod committer;
 pub mod engine;

@@ -1,7 +1,6 @@
-//! What lanes start from: what the last run left unfinished, or what they left themselves when they were let go.
+//! What lanes start from that the last run left something unfinished in.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::time::Duration;
 
 use atomik_domain::{
     BrokerAccountId, ClientOrderId, Code, ExecId, Intention, Outcome, OutcomeStatus, SignalId, StrategyId,
@@ -12,10 +11,6 @@ use atomik_ports::journal::Changes;
 use atomik_ports::operations::UnfinishedWork;
 
 use crate::lane::{Job, LaneKey, LaneSeed, SignalBrief, View};
-use crate::work::Work;
-
-/// The pause before the store is read again that could not be read.
-const READ_PAUSE: Duration = Duration::from_millis(500);
 
 /// Sorts unfinished work into the lanes it belongs to. What belongs to no lane any more (its strategy or account is gone) is
 /// settled by the changes that come with it.
@@ -90,18 +85,4 @@ fn orphaned(outcome: Outcome, status: OutcomeStatus, code: Code, now: UnixMicros
     let code = if status == OutcomeStatus::Unknown { Code::OrderUnknown } else { code };
     let settled_at = status.is_final().then_some(now);
     Outcome { status, code, detail: code.meaning().to_owned(), settled_at, ..outcome }
-}
-
-/// What a lane starts from that was at rest or never was: nothing is open or waits there, so its positions are all there
-/// is. Waits for the store as long as it takes: a lane must not begin without them.
-pub(crate) async fn seed_at_rest(work: &Work, key: &LaneKey) -> LaneSeed {
-    loop {
-        match work.store.positions_on(key.broker_account_id, &key.symbol).await {
-            Ok(positions) => return LaneSeed { positions, ..LaneSeed::default() },
-            Err(error) => {
-                tracing::error!(%error, account = %key.broker_account_id, "a lane waits for the store");
-                tokio::time::sleep(READ_PAUSE).await;
-            }
-        }
-    }
 }

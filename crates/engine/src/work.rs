@@ -12,6 +12,7 @@ use atomik_ports::{BrokerConnector, Clock, Store};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::at_rest::AtRest;
 use crate::cluster::{Informed, Membership, Moment};
 use crate::committer::{CommitLoop, Committer};
 use crate::engine::EngineParts;
@@ -30,6 +31,7 @@ pub struct Work {
     pub(crate) connectors: BTreeMap<BrokerId, Arc<dyn BrokerConnector>>,
     pub(crate) settings: EngineSettings,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) at_rest: AtRest,
     pub(crate) committer: Committer,
     pub(crate) events: Arc<EventLog>,
     pub(crate) meters: Arc<Meters>,
@@ -71,6 +73,7 @@ impl Work {
             connectors,
             settings,
             registry: Arc::new(registry),
+            at_rest: AtRest::default(),
             committer,
             events: Arc::new(EventLog::new(run)),
             meters: Arc::new(Meters::default()),

@@ -5,6 +5,7 @@
 mod house;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use atomik_domain::{Amount, Code, OutcomeStatus, Webhook};
@@ -43,9 +44,8 @@ async fn all_gone(house: &House) {
     until("every lane is let go", async || house.engine.depths().lanes == 0).await;
 }
 
-#[tokio::test]
-async fn many_symbols_come_and_go_and_leave_no_lane_behind() {
-    let house = house(Duration::from_secs(600)).await;
+/// Forty more strategies on the same webhook, each with a symbol of its own.
+async fn forty_more(house: &House) {
     let tenant = &house.tenant;
     for number in 0..40 {
         let new = builders::new_strategy(tenant.user.id, tenant.webhook.id, tenant.account.id);
@@ -53,8 +53,22 @@ async fn many_symbols_come_and_go_and_leave_no_lane_behind() {
         house.store.create_strategy(new, None).await.unwrap();
     }
     house.engine.refresh().await.unwrap();
+}
+
+/// How often the store was asked for the positions of lanes.
+fn positions_read(house: &House) -> usize {
+    house.store.positions_read.load(Ordering::SeqCst)
+}
+
+#[tokio::test]
+async fn many_symbols_come_and_go_and_leave_no_lane_behind() {
+    let house = house(Duration::from_secs(600)).await;
+    let tenant = &house.tenant;
+    forty_more(&house).await;
     house.send(r#"{"action":"BUY"}"#).await;
     until("all enter", async || settled(&house, 41).await).await;
+    let questions = positions_read(&house);
+    assert!(questions < 10, "{questions} questions for the positions of 41 lanes");
     house.recover(Duration::from_secs(3_600)).await;
     assert_eq!(house.engine.depths().lanes, 41, "what holds something stays");
     house.send(r#"{"action":"SELL"}"#).await;
@@ -70,6 +84,18 @@ async fn many_symbols_come_and_go_and_leave_no_lane_behind() {
         assert_eq!(record.position.net_qty, builders::position(tenant, 2).position.net_qty);
         assert_eq!(record.position.commission, Amount(Decimal::from(3)), "each goes on where it was");
     }
+}
+
+#[tokio::test]
+async fn lanes_wait_for_a_store_whose_positions_cannot_be_read() {
+    let house = house(Duration::from_secs(600)).await;
+    forty_more(&house).await;
+    house.store.hides_positions.store(true, Ordering::SeqCst);
+    house.send(r#"{"action":"BUY"}"#).await;
+    until("each asks for its own", async || positions_read(&house) >= 41).await;
+    assert!(house.signals().await[0].outcomes.iter().all(|outcome| !outcome.status.is_final()));
+    house.store.hides_positions.store(false, Ordering::SeqCst);
+    until("all enter", async || settled(&house, 41).await).await;
 }
 
 #[tokio::test]

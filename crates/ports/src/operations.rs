@@ -42,11 +42,10 @@ pub trait Operations: Send + Sync {
     async fn unfinished_work(&self) -> Result<UnfinishedWork, StoreError>;
     /// The position records of one strategy.
     async fn positions_of(&self, strategy_id: StrategyId) -> Result<Vec<PositionRecord>, StoreError>;
-    /// The position records of all strategies on an account, in one symbol.
+    /// The position records of all strategies that trade one of these symbols on its account.
     async fn positions_on(
         &self,
-        account: BrokerAccountId,
-        symbol: &Symbol,
+        lanes: &[(BrokerAccountId, Symbol)],
     ) -> Result<Vec<PositionRecord>, StoreError>;
     /// Whether the store can be read and written now.
     async fn check(&self) -> Result<(), StoreError>;

@@ -41,6 +41,10 @@ pub struct FaultyStore {
     stalls_intents: watch::Sender<bool>,
     /// How many of those have begun.
     pub intents_begun: AtomicUsize,
+    /// How often the positions of lanes were asked for.
+    pub positions_read: AtomicUsize,
+    /// Whether they cannot be read.
+    pub hides_positions: AtomicBool,
 }
 
 impl FaultyStore {
@@ -54,6 +58,8 @@ impl FaultyStore {
             stalls: watch::Sender::new(false),
             stalls_intents: watch::Sender::new(false),
             intents_begun: AtomicUsize::new(0),
+            positions_read: AtomicUsize::new(0),
+            hides_positions: AtomicBool::new(false),
         }
     }
 
@@ -185,7 +191,6 @@ handed_on!(Overview {
 handed_on!(Operations {
     async unfinished_work() -> UnfinishedWork;
     async positions_of(strategy_id: StrategyId) -> Vec<PositionRecord>;
-    async positions_on(account: BrokerAccountId, symbol: &Symbol) -> Vec<PositionRecord>;
     async prune(retention: Retention) -> u64;
     async backup(to: &Path) -> ();
 }
@@ -195,4 +200,11 @@ fn installation(&self) -> Uuid {
 async fn check(&self) -> Result<(), StoreError> {
     self.hold_up().await?;
     self.inner.check().await
+}
+async fn positions_on(&self, lanes: &[(BrokerAccountId, Symbol)]) -> Result<Vec<PositionRecord>, StoreError> {
+    self.positions_read.fetch_add(1, Ordering::SeqCst);
+    if self.hides_positions.load(Ordering::SeqCst) {
+        return Err(StoreError::Unavailable("a test".to_owned()));
+    }
+    self.inner.positions_on(lanes).await
 });

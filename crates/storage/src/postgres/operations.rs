@@ -82,16 +82,18 @@ impl Operations for PostgresStore {
 
     async fn positions_on(
         &self,
-        account: BrokerAccountId,
-        symbol: &Symbol,
+        lanes: &[(BrokerAccountId, Symbol)],
     ) -> Result<Vec<PositionRecord>, StoreError> {
+        let (accounts, symbols): (Vec<_>, Vec<_>) =
+            lanes.iter().map(|(account, symbol)| (account.0, symbol.as_str())).unzip();
         let rows = sqlx::query(concat!(
             "SELECT ",
             position_columns!(),
-            " FROM positions WHERE broker_account_id = $1 AND symbol = $2 ORDER BY id"
+            " FROM unnest($1::bigint[], $2::text[]) AS wanted (account, lane_symbol) \
+             JOIN positions ON broker_account_id = account AND symbol = lane_symbol ORDER BY id"
         ))
-        .bind(account.0)
-        .bind(symbol.as_str())
+        .bind(accounts)
+        .bind(symbols)
         .fetch_all(&self.pool)
         .await
         .map_err(fault)?;

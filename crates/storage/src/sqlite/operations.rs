@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use uuid::Uuid;
 
 use super::SqliteStore;
+use super::bulk::Bulk;
 use super::equity;
 use super::faults::fault;
 use super::restore::make_restorable;
@@ -21,6 +22,7 @@ use crate::rows::{
     FILL, OUTCOME, SIGNAL, order_columns, position_columns, read_all, read_fill, read_order, read_outcome,
     read_position, read_signal,
 };
+use crate::values::Binds as _;
 
 /// Orders that are not final, and every order of an outcome that is not: an ended leg tells what its job has done.
 macro_rules! unfinished {
@@ -31,6 +33,18 @@ macro_rules! unfinished {
          WHERE status IN ('pending', 'unknown'))"
     };
 }
+
+// CROSS JOIN holds SQLite to this order: for each wanted lane, one look into the index.
+static POSITIONS_ON: Bulk = Bulk::new(
+    "WITH wanted (account, lane_symbol) AS (VALUES ",
+    2,
+    concat!(
+        ") SELECT ",
+        position_columns!(),
+        " FROM wanted CROSS JOIN positions INDEXED BY positions_by_lane \
+         ON broker_account_id = account AND symbol = lane_symbol ORDER BY id"
+    ),
+);
 
 #[async_trait]
 impl Operations for SqliteStore {
@@ -88,19 +102,14 @@ impl Operations for SqliteStore {
 
     async fn positions_on(
         &self,
-        account: BrokerAccountId,
-        symbol: &Symbol,
+        lanes: &[(BrokerAccountId, Symbol)],
     ) -> Result<Vec<PositionRecord>, StoreError> {
-        let rows = sqlx::query(concat!(
-            "SELECT ",
-            position_columns!(),
-            " FROM positions WHERE broker_account_id = ?1 AND symbol = ?2 ORDER BY id"
-        ))
-        .bind(account.0)
-        .bind(symbol.as_str())
-        .fetch_all(&self.readers)
-        .await
-        .map_err(fault)?;
+        let mut reader = self.readers.acquire().await.map_err(fault)?;
+        let rows = POSITIONS_ON
+            .fetch(&mut reader, lanes, |(account, symbol), binds| {
+                binds.add(account.0).add(symbol.as_str());
+            })
+            .await?;
         read_all(&rows, read_position)
     }
 

@@ -180,7 +180,7 @@ macro_rules! store_suite {
                 the_installation_is_one
                 unfinished_work_is_what_is_not_final
                 positions_of_one_strategy
-                positions_on_one_account_in_one_symbol
+                positions_in_some_lanes
                 a_healthy_store_checks_out
                 old_deliveries_go_and_signals_stay
                 refusals_are_bounded_for_each_webhook

@@ -1,6 +1,8 @@
 //! Starting, keeping and saving.
 
-use atomik_domain::{Code, HaltMode, HaltScope, Order, OrderStatus, OutcomeStatus, StrategyId};
+use atomik_domain::{
+    BrokerAccountId, Code, HaltMode, HaltScope, Order, OrderStatus, OutcomeStatus, StrategyId,
+};
 use atomik_ports::history::{DeliveryFilter, TradeFilter};
 use atomik_ports::journal::{Changes, Entry, NewSignal, PositionRecord, Receipt, Refusal};
 use atomik_ports::operations::Retention;
@@ -70,17 +72,24 @@ pub async fn positions_of_one_strategy(fixture: &impl Fixture) {
     assert_eq!(store.positions_of(bob.strategy.id).await.unwrap(), [position(&bob, 2)]);
 }
 
-pub async fn positions_on_one_account_in_one_symbol(fixture: &impl Fixture) {
+pub async fn positions_in_some_lanes(fixture: &impl Fixture) {
     let store = fixture.store();
     let (alice, bob) = (tenant(&*store, "alice").await.unwrap(), tenant(&*store, "bob").await.unwrap());
     let second = StrategyId(alice.strategy.id.0 + 1_000);
     let of_second = PositionRecord { strategy_id: second, ..position(&alice, 3) };
     let elsewhere = PositionRecord { symbol: symbol("NQ"), ..position(&alice, 4) };
-    let positions = vec![position(&alice, 1), position(&bob, 2), of_second.clone(), elsewhere];
+    let positions = vec![position(&alice, 1), position(&bob, 2), of_second.clone(), elsewhere.clone()];
     change(&*store, Changes { positions, ..Changes::default() }).await;
-    let held = store.positions_on(alice.account.id, &symbol("ES")).await.unwrap();
-    assert_eq!(held, [position(&alice, 1), of_second]);
-    assert!(store.positions_on(bob.account.id, &symbol("NQ")).await.unwrap().is_empty());
+    let on = async |lanes: &[(BrokerAccountId, &str)]| {
+        let lanes: Vec<_> = lanes.iter().map(|(account, text)| (*account, symbol(text))).collect();
+        store.positions_on(&lanes).await.unwrap()
+    };
+    let (alices, bobs) = (alice.account.id, bob.account.id);
+    assert_eq!(on(&[(alices, "ES")]).await, [position(&alice, 1), of_second.clone()]);
+    assert!(on(&[(bobs, "NQ")]).await.is_empty());
+    assert!(on(&[]).await.is_empty());
+    let both = on(&[(bobs, "ES"), (alices, "CL"), (alices, "NQ"), (bobs, "NQ")]).await;
+    assert_eq!(both, [position(&bob, 2), elsewhere]);
 }
 
 pub async fn a_healthy_store_checks_out(fixture: &impl Fixture) {
