@@ -30,7 +30,7 @@ impl Account {
         let mut unrealized = Amount::ZERO;
         let mut simulated = false;
         for holding in self.open_holdings() {
-            let tick = self.tick_of(&holding.instrument, moment);
+            let tick = self.tick_of_held(holding, moment);
             unrealized = unrealized + holding.position.unrealized_profit(&holding.instrument, tick.price);
             simulated |= tick.source == PriceSource::Simulated;
         }
@@ -43,7 +43,7 @@ impl Account {
     pub fn positions(&self, moment: &Moment) -> Vec<VenuePosition> {
         self.open_holdings()
             .map(|holding| {
-                let price = self.tick_of(&holding.instrument, moment).price;
+                let price = self.tick_of_held(holding, moment).price;
                 VenuePosition {
                     symbol: holding.instrument.symbol.clone(),
                     net_qty: holding.position.net_qty,

@@ -132,11 +132,28 @@ impl Account {
 
     /// The price that orders without an alert's price meet now: the fixed one, else the simulated.
     pub fn tick_of(&self, instrument: &Instrument, moment: &Moment) -> Tick {
-        if let Some(price) = self.settings.fixed_price(&instrument.symbol) {
-            return Tick { price, source: PriceSource::Fixed };
+        let anchor = || self.holdings.get(&instrument.symbol).and_then(|holding| holding.anchor);
+        self.tick_from(anchor, instrument, moment)
+    }
+
+    /// The same for what is held.
+    pub fn tick_of_held(&self, holding: &Holding, moment: &Moment) -> Tick {
+        self.tick_from(|| holding.anchor, &holding.instrument, moment)
+    }
+
+    fn tick_from(
+        &self,
+        anchor: impl FnOnce() -> Option<Anchor>,
+        instrument: &Instrument,
+        moment: &Moment,
+    ) -> Tick {
+        match self.settings.fixed_price(&instrument.symbol) {
+            Some(price) => Tick { price, source: PriceSource::Fixed },
+            None => Tick {
+                price: moment.feed.price(instrument, anchor(), moment.now),
+                source: PriceSource::Simulated,
+            },
         }
-        let anchor = self.holdings.get(&instrument.symbol).and_then(|holding| holding.anchor);
-        Tick { price: moment.feed.price(instrument, anchor, moment.now), source: PriceSource::Simulated }
     }
 
     /// The rules of a symbol.
