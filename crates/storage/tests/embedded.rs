@@ -481,3 +481,40 @@ async fn a_directory_of_before_signals_were_found_by_era_is_brought_up_to_date()
         assert!(index.contains("id >> 12"), "{index}");
     }
 }
+
+#[tokio::test]
+async fn fills_of_before_their_index_was_turned_round_are_all_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path(), START).await.unwrap();
+    let alice = tenant(&store, "alice").await.unwrap();
+    let fills: Vec<_> = (1..=3).map(|n| fill(&order(&alice, SignalId(n), 0), &format!("e-{n}"))).collect();
+    let record = || Entry::Changes(Box::new(Changes { fills: fills.clone(), ..Changes::default() }));
+    store.commit(vec![record()], START).await.unwrap();
+    let before = store.fills(alice.user.id, &TradeFilter::default(), FIRST).await.unwrap();
+    assert_eq!(before.items.len(), 3);
+    drop(store);
+    let older = "CREATE TABLE old AS SELECT * FROM fills; DROP TABLE fills; CREATE TABLE fills (id INTEGER PRIMARY KEY, \
+         user_id INTEGER NOT NULL, broker_account_id INTEGER NOT NULL, strategy_id INTEGER NOT NULL, \
+         signal_id INTEGER NOT NULL, client_order_id BLOB NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL, \
+         exec_id TEXT NOT NULL, last_qty TEXT NOT NULL, last_price TEXT NOT NULL, commission TEXT NOT NULL, \
+         price_source TEXT NOT NULL, traded_at INTEGER NOT NULL, realized_profit TEXT NOT NULL, \
+         recorded_at INTEGER NOT NULL, UNIQUE (broker_account_id, exec_id)) STRICT; \
+         ALTER TABLE fills ADD COLUMN fee_qty TEXT NOT NULL DEFAULT '0'; INSERT INTO fills SELECT * FROM old; \
+         DROP TABLE old; CREATE INDEX fills_by_user ON fills (user_id); \
+         CREATE INDEX fills_by_signal ON fills (signal_id); DELETE FROM _sqlx_migrations WHERE version = 8";
+    sqlx::raw_sql(older).execute(&mut raw(dir.path()).await).await.unwrap();
+
+    let store = SqliteStore::open(dir.path(), START).await.unwrap();
+    store.commit(vec![record()], START).await.unwrap();
+    let after = store.fills(alice.user.id, &TradeFilter::default(), FIRST).await.unwrap();
+    assert_eq!(after.items, before.items, "each is there once, under its number");
+    let indexes: Vec<(String, String)> = sqlx::query_as(
+        "SELECT l.name, group_concat(i.name, ' ') FROM pragma_index_list('fills') l, pragma_index_info(l.name) i \
+         GROUP BY l.name ORDER BY l.name",
+    )
+    .fetch_all(&mut raw(dir.path()).await)
+    .await
+    .unwrap();
+    let columns: Vec<_> = indexes.iter().map(|(_, columns)| columns.as_str()).collect();
+    assert_eq!(columns, ["signal_id", "user_id", "exec_id broker_account_id"]);
+}

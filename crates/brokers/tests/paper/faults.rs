@@ -96,6 +96,50 @@ async fn a_file_that_is_no_database_is_refused_with_its_name() {
     assert!(error.to_string().contains("paper.db"), "{error}");
 }
 
+/// The tables as they were before orders lay in the order of their ids.
+const OLDER: Sql = [
+    concat!(
+        "ALTER TABLE accounts RENAME TO a; ALTER TABLE orders RENAME TO o; ALTER TABLE executions RENAME TO e; \
+         ALTER TABLE holdings RENAME TO h; DROP INDEX resting_orders; ",
+        include_str!("../../src/paper/store/sqlite/migrations/0001_venue.sql"),
+        "INSERT INTO accounts SELECT * FROM a; INSERT INTO orders SELECT * FROM o; \
+         INSERT INTO executions SELECT * FROM e; INSERT INTO holdings SELECT * FROM h; \
+         DROP TABLE a; DROP TABLE o; DROP TABLE e; DROP TABLE h; DELETE FROM _sqlx_migrations WHERE version = 2",
+    ),
+    "",
+];
+
+#[tokio::test]
+async fn orders_of_before_they_lay_in_the_order_of_their_ids_are_all_kept() {
+    let mut setup = Setup::on(Sqlite, json!({"prices": {"ES": "5000"}})).await;
+    let requests = [
+        market_order(symbol("ES"), Side::Buy, qty("2")),
+        limit_order(symbol("ES"), Side::Buy, qty("1"), price("4000")),
+        market_order(symbol("ES"), Side::Sell, qty("1")),
+    ];
+    for request in &requests {
+        setup.accepted(request).await;
+    }
+    let mut before = Vec::new();
+    for request in &requests {
+        before.push(setup.broker.look_up(&request.symbol, request.client_order_id).await);
+    }
+    let balance = setup.broker.balance().await.unwrap();
+    setup.venue.close().await;
+    let mut database = setup.place.beside().await;
+    database.execute(OLDER).await;
+    database.close().await;
+
+    setup.restart().await;
+    for (request, before) in requests.iter().zip(&before) {
+        assert!(matches!(before, LookUp::Found(_)), "{before:?}");
+        assert_eq!(setup.broker.look_up(&request.symbol, request.client_order_id).await, *before);
+    }
+    assert_eq!(setup.broker.balance().await.unwrap(), balance);
+    let canceled = setup.broker.cancel(&requests[1].symbol, requests[1].client_order_id).await;
+    assert!(matches!(canceled, CancelOutcome::Done(_)), "{canceled:?}");
+}
+
 /// A migration that this program does not know.
 const NEWER: Sql = [
     "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)

@@ -1,4 +1,5 @@
--- Ids of executions rise, within each venue at least: led by them, the index grows at few places instead of one an account.
+-- The paper venue's ids of executions rise, and others' have much in common with those of the same day: led by them, the index
+-- grows at few places instead of one an account.
 CREATE TABLE fills_moved (
     id INTEGER PRIMARY KEY,
     user_id INTEGER NOT NULL,
@@ -19,7 +20,13 @@ CREATE TABLE fills_moved (
     fee_qty TEXT NOT NULL DEFAULT '0',
     UNIQUE (exec_id, broker_account_id)
 ) STRICT;
-INSERT INTO fills_moved SELECT * FROM fills ORDER BY id;
+INSERT INTO fills_moved (
+    id, user_id, broker_account_id, strategy_id, signal_id, client_order_id, symbol, side, exec_id, last_qty, last_price,
+    commission, price_source, traded_at, realized_profit, recorded_at, fee_qty
+) SELECT
+    id, user_id, broker_account_id, strategy_id, signal_id, client_order_id, symbol, side, exec_id, last_qty, last_price,
+    commission, price_source, traded_at, realized_profit, recorded_at, fee_qty
+FROM fills ORDER BY id;
 DROP TABLE fills;
 ALTER TABLE fills_moved RENAME TO fills;
 CREATE INDEX fills_by_user ON fills (user_id);

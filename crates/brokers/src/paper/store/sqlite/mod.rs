@@ -1,5 +1,7 @@
 //! The books in a file that one process has.
 
+mod texts;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io;
@@ -17,10 +19,10 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteConnection, SqliteExecutor, SqliteJournalMode, SqlitePool,
     SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Executor, QueryBuilder, Sqlite};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Either, Executor, Sqlite};
 
 use super::columns::{Queries, account_of, reports_of};
-use super::rows::{Row, TABLES, Table, Value};
+use super::rows::{Row, Table};
 use super::{Books, CommitFailure, Opened, OrderKey, Reader, Rows, SessionNumber, StoreFailure};
 use crate::paper::settings::PaperSettings;
 use crate::paper::venue::Account;
@@ -34,12 +36,10 @@ const WANTED: &str = "(SELECT value ->> 0 AS account_id, unhex(value ->> 1) AS c
                       AND o.client_order_id = wanted.client_order_id";
 
 /// The log is folded into the file when it has this many pages (64 MiB): the commit that does it waits for it.
-const CHECKPOINT_PAGES: u32 = 16_000;
-const PAGE_SIZE: u32 = 4_096;
+const CHECKPOINT_PAGES: u32 = 32_000;
+/// Half of SQLite's usual page: orders of many accounts touch many pages, and each is written whole.
+const PAGE_SIZE: u32 = 2_048;
 const WRITER_CACHE_KIB: i32 = 8_192;
-/// The most statements in one text, each of one row. Every combination is a text of its own that is prepared once, so there must be
-/// few; one order, or two, need no more.
-const MOST_JOINED: usize = 8;
 /// Texts kept ready.
 const STATEMENTS: usize = 200;
 
@@ -140,15 +140,13 @@ impl SqliteReader {
 
     async fn account(&self, id: BrokerAccountId, settings: &PaperSettings) -> Result<Account, StoreFailure> {
         self.check_flushed()?;
+        let all = async |query: &str| {
+            all_answers(&self.pool, sqlx::query(AssertSqlSafe(query.to_owned())).bind(id.0), 1).await
+        };
         let row =
-            sqlx::query("SELECT starting_balance, cash, last_sequence FROM accounts WHERE account_id = ?1")
-                .bind(id.0)
-                .fetch_optional(&self.pool)
-                .await?;
-        let all =
-            async |query: &str| sqlx::query(AssertSqlSafe(query)).bind(id.0).fetch_all(&self.pool).await;
+            all("SELECT starting_balance, cash, last_sequence FROM accounts WHERE account_id = ?1").await?;
         let (holdings, resting) = (all(&self.queries.holdings).await?, all(&self.queries.resting).await?);
-        account_of(id, settings, row.as_ref(), &holdings, &resting)
+        account_of(id, settings, row.first(), &holdings, &resting)
     }
 }
 
@@ -211,12 +209,13 @@ impl Books for SqliteBooks {
             return Err(CommitFailure { fate_unknown: false, detail: failure.to_string() });
         }
         let mut connection = self.take_connection().await.map_err(nothing_happened)?;
-        let (mut first, last) = in_texts(&rows);
-        for text in &mut first {
+        let mut texts = texts::of_batch(&rows);
+        let last = texts.pop();
+        for text in texts {
             text.run(&mut connection).await.map_err(nothing_happened)?;
         }
         rows.pass("paper_before_commit");
-        if let Some(mut last) = last
+        if let Some(last) = last
             && let Err(error) = last.run(&mut connection).await
         {
             return Err(self.failed_commit(connection, error).await);
@@ -243,36 +242,6 @@ impl Books for SqliteBooks {
     }
 }
 
-/// Rows in one statement: as few statements as may be, in few sizes, so that each stays prepared.
-fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let size = [64, 16, 4, 1].into_iter().find(|size| *size <= rows.len())?;
-        let (chunk, rest) = rows.split_at(size);
-        rows = rest;
-        Some(chunk)
-    })
-}
-
-/// Statements that are one round trip to the connection's thread.
-#[derive(Default)]
-struct Text {
-    query: QueryBuilder<Sqlite>,
-    statements: usize,
-}
-
-impl Text {
-    /// What the next statement is written to.
-    fn next(&mut self) -> &mut QueryBuilder<Sqlite> {
-        self.query.push(if self.statements == 0 { "" } else { "; " });
-        self.statements += 1;
-        &mut self.query
-    }
-
-    async fn run(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        all_answers(connection, self.query.build(), self.statements).await.map(drop)
-    }
-}
-
 /// Runs a text of so many statements and collects what they return. Where the connection's thread dies halfway, sqlx's answer just
 /// ends: only the count tells that the rest of the text, and the commit at its end, may never have run.
 async fn all_answers(
@@ -291,56 +260,16 @@ async fn all_answers(
     if ended == statements { Ok(rows) } else { Err(sqlx::Error::WorkerCrashed) }
 }
 
-/// A batch as a transaction: what comes first, and what ends with the commit. Few statements are one text.
-fn in_texts(rows: &Rows) -> (Vec<Text>, Option<Text>) {
-    let tables = TABLES.iter().zip(&rows.tables);
-    let statements: Vec<_> =
-        tables.flat_map(|(table, rows)| chunks(rows).map(move |chunk| (table, chunk))).collect();
-    let are_small = statements.iter().all(|(_, chunk)| chunk.len() == 1);
-    let in_text = if are_small && statements.len() <= MOST_JOINED { MOST_JOINED } else { 1 };
-    let mut texts: Vec<_> = statements.chunks(in_text).map(|_| Text::default()).collect();
-    if let Some(first) = texts.first_mut() {
-        first.next().push("BEGIN IMMEDIATE");
-    }
-    for (text, together) in texts.iter_mut().zip(statements.chunks(in_text)) {
-        for (table, chunk) in together {
-            push_insert(text.next(), table, chunk);
-        }
-    }
-    let mut last = texts.pop();
-    if let Some(last) = &mut last {
-        last.next().push("COMMIT");
-    }
-    (texts, last)
-}
-
 /// Writes rows of a table.
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     table: &Table,
     rows: &[Row],
 ) -> Result<(), sqlx::Error> {
-    for chunk in chunks(rows) {
-        let mut query = QueryBuilder::new("");
-        push_insert(&mut query, table, chunk);
-        query.build().execute(&mut *connection).await?;
+    for text in texts::of_table(table, rows) {
+        text.run(&mut *connection).await?;
     }
     Ok(())
-}
-
-fn push_insert(query: &mut QueryBuilder<Sqlite>, table: &Table, rows: &[Row]) {
-    query.push("INSERT INTO ").push(table.name).push(" (").push(table.names("")).push(") ");
-    query.push_values(rows, |mut row, values| {
-        for value in values {
-            match value {
-                Value::Integer(number) => row.push_bind(*number),
-                Value::Text(text) => row.push_bind(text.as_deref()),
-                Value::Blob(bytes) => row.push_bind(bytes.as_slice()),
-                Value::Flag(flag) => row.push_bind(*flag),
-            };
-        }
-    });
-    query.push(table.on_conflict());
 }
 
 #[cfg(test)]
