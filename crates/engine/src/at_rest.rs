@@ -3,10 +3,11 @@
 //! When a bar closes after a start, thousands begin within a second, and a question each would cost the store more than their
 //! signals do. So whoever has the turn reads for all that wait.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use atomik_domain::{BrokerAccountId, Symbol};
 use atomik_ports::journal::PositionRecord;
 use atomik_ports::{Store, StoreError};
 use tokio::sync::oneshot;
@@ -47,14 +48,23 @@ impl AtRest {
         loop {
             let (answer, mut answered) = oneshot::channel();
             self.lock().push((key.clone(), answer));
-            let _turn = self.turn.lock().await;
-            loop {
-                match answered.try_recv() {
+            tokio::select! {
+                biased;
+                read = &mut answered => match read {
                     Ok(positions) => return Ok(positions),
-                    Err(TryRecvError::Empty) => self.read_some(store).await?,
-                    // Whoever read for it could not.
-                    Err(TryRecvError::Closed) => break,
-                }
+                    Err(_) => continue, // whoever read for it could not
+                },
+                _turn = self.turn.lock() => loop {
+                    match answered.try_recv() {
+                        Ok(positions) => return Ok(positions),
+                        Err(TryRecvError::Closed) => break,
+                        Err(TryRecvError::Empty) => {}
+                    }
+                    if self.read_some(store).await.is_err() {
+                        // What is wrong may be wrong with one of them alone.
+                        return store.positions_on(&[place(key)]).await;
+                    }
+                },
             }
         }
     }
@@ -65,14 +75,16 @@ impl AtRest {
             let count = waiting.len().min(MAX_LANES);
             waiting.drain(..count).collect()
         };
-        let lanes: Vec<_> = some.iter().map(|(key, _)| (key.broker_account_id, key.symbol.clone())).collect();
+        // A lane may have begun twice meanwhile.
+        let keys: BTreeSet<_> = some.iter().map(|(key, _)| key).collect();
+        let lanes: Vec<_> = keys.into_iter().map(place).collect();
         let mut found: HashMap<LaneKey, Vec<PositionRecord>> = HashMap::new();
         for record in store.positions_on(&lanes).await? {
             let key = LaneKey { broker_account_id: record.broker_account_id, symbol: record.symbol.clone() };
             found.entry(key).or_default().push(record);
         }
         for (key, answer) in some {
-            // The same lane may have begun twice meanwhile; and nobody waits where the account was unlinked.
+            // Nobody waits any more where the account was unlinked.
             let _ = answer.send(found.get(&key).cloned().unwrap_or_default());
         }
         Ok(())
@@ -81,4 +93,9 @@ impl AtRest {
     fn lock(&self) -> MutexGuard<'_, Vec<Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A lane, as stores know it.
+fn place(key: &LaneKey) -> (BrokerAccountId, Symbol) {
+    (key.broker_account_id, key.symbol.clone())
 }

@@ -93,7 +93,9 @@ async fn lanes_wait_for_a_store_whose_positions_cannot_be_read() {
     house.store.hides_positions.store(true, Ordering::SeqCst);
     house.send(r#"{"action":"BUY"}"#).await;
     until("each asks for its own", async || positions_read(&house) >= 41).await;
-    assert!(house.signals().await[0].outcomes.iter().all(|outcome| !outcome.status.is_final()));
+    let outcomes = &house.signals().await[0].outcomes;
+    assert_eq!(outcomes.len(), 41);
+    assert!(outcomes.iter().all(|outcome| !outcome.status.is_final()));
     house.store.hides_positions.store(false, Ordering::SeqCst);
     until("all enter", async || settled(&house, 41).await).await;
 }

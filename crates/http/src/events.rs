@@ -208,21 +208,30 @@ fn shown(state: &AppState, event: &Event) -> Option<(String, String)> {
 /// How many events are told to other nodes at once, at most.
 const RELAYED_AT_ONCE: usize = 64;
 
+/// How long it is not looked at what happens, while nobody watches on another node.
+const UNWATCHED_PAUSE: Duration = Duration::from_millis(50);
+
 /// Tells what happens on this node to those who watch on others. Ends with the engine's events.
 pub async fn relay(state: AppState) {
     let mut live = state.engine.events().watch();
     let mut stopping = state.stopping();
     let mut waiting = Vec::new();
     loop {
+        // Before it is asked who watches: what happens after somebody has begun to must be among it.
+        let from_now = state.engine.events().watch();
+        if !state.engine.is_watched_elsewhere() {
+            // Nobody would see what came until now, and waking up for each event costs more than it.
+            live = from_now;
+            tokio::select! {
+                () = stopped(&mut stopping) => return,
+                () = tokio::time::sleep(UNWATCHED_PAUSE) => continue,
+            }
+        }
         let received = tokio::select! {
             () = stopped(&mut stopping) => return,
             received = live.recv() => received,
         };
         match received {
-            // Nobody would see it.
-            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) if !state.engine.is_watched_elsewhere() => {
-                continue;
-            }
             Ok(event) => waiting.extend(relayed(&state, &event)),
             Err(broadcast::error::RecvError::Lagged(_)) => state.engine.relay_missed().await,
             Err(broadcast::error::RecvError::Closed) => return,

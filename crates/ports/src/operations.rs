@@ -42,7 +42,7 @@ pub trait Operations: Send + Sync {
     async fn unfinished_work(&self) -> Result<UnfinishedWork, StoreError>;
     /// The position records of one strategy.
     async fn positions_of(&self, strategy_id: StrategyId) -> Result<Vec<PositionRecord>, StoreError>;
-    /// The position records of all strategies that trade one of these symbols on its account.
+    /// The position records of all strategies that trade one of these symbols on its account. Each is to be named once.
     async fn positions_on(
         &self,
         lanes: &[(BrokerAccountId, Symbol)],

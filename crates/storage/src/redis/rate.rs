@@ -19,7 +19,7 @@ static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("rat
 const PROBE_RATE: Rate = Rate { interval_us: 1, burst: 1_000_000 };
 /// The most tokens in one question: Redis does nothing else meanwhile.
 const MAX_TOKENS: usize = 256;
-/// How often other requests get a turn before a question leaves.
+/// How often other requests get a turn at most before a question leaves.
 const GATHERING_TURNS: usize = 4;
 
 /// A bucket, and what is looked under beside it: nothing where that is empty.
@@ -86,7 +86,7 @@ async fn ask(link: Arc<Link>, mut waiting: mpsc::Receiver<Wanted>) {
                     next = Some(wanted);
                 }
             }
-            if buckets.len() == before {
+            if buckets.len() == before || buckets.len() == MAX_TOKENS || next.is_some() {
                 break;
             }
         }

@@ -139,7 +139,7 @@ impl Statements {
     ) -> Result<Vec<SqliteRow>, sqlx::Error> {
         let count = self.all.len();
         if count == 0 && begun {
-            sqlx::query("COMMIT").execute(&mut *connection).await?;
+            all_answers(connection, &Arc::from("COMMIT"), SqliteArguments::default(), 1).await?;
         }
         let mut returned = Vec::new();
         for (place, joined) in self.all.into_iter().enumerate() {

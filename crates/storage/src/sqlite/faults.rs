@@ -41,6 +41,12 @@ pub(super) fn is_failed_flush(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| FLUSH_FAILED.contains(&code))
 }
 
+/// Whether it is not known, and cannot be told before a restart, what became of the commit that failed so: the disk failed to
+/// flush it, or the connection's thread died in the middle of it.
+pub(super) fn leaves_fate_unknown(error: &sqlx::Error) -> bool {
+    is_failed_flush(error) || matches!(error, sqlx::Error::WorkerCrashed)
+}
+
 /// Whether the file was found to be damaged, or not to be a database at all.
 pub(super) fn is_corruption(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(CORRUPT | NOT_A_DATABASE))

@@ -8,19 +8,20 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::bulk::Statements;
-use super::faults::{fault, is_failed_flush, sentence};
+use super::faults::{fault, leaves_fate_unknown, sentence};
 use super::journal::Recent;
 
-/// Said once a flush failed, until the process ends.
-const FLUSH_FAILED: &str = "the disk failed to flush a write, so nothing is written until atomik is restarted and has checked the file";
+/// Said once a flush failed, or a connection's thread died in the middle of a commit, until the process ends.
+const FATE_UNKNOWN: &str = "the disk failed to flush a write, or SQLite broke down in it, so nothing is written until atomik is \
+     restarted and has checked the file";
 
 /// The one writer.
 #[derive(Debug)]
 pub(super) struct Writer {
     options: SqliteConnectOptions,
     connection: Mutex<Option<Held>>,
-    /// Whether a flush has failed: see [`is_failed_flush`].
-    flush_failed: AtomicBool,
+    /// Whether a commit's fate is unknown: see [`leaves_fate_unknown`].
+    fate_unknown: AtomicBool,
 }
 
 /// The connection between two transactions.
@@ -34,7 +35,7 @@ struct Held {
 impl Writer {
     pub fn new(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
         let held = Held { connection, recent: None };
-        Self { options, connection: Mutex::new(Some(held)), flush_failed: AtomicBool::new(false) }
+        Self { options, connection: Mutex::new(Some(held)), fate_unknown: AtomicBool::new(false) }
     }
 
     /// Waits for its turn and begins a transaction that no other can come before.
@@ -47,8 +48,8 @@ impl Writer {
     /// Waits for its turn, and leaves it to [`Work::begin`] or [`Work::commit`] to begin the transaction.
     pub async fn take_turn(&self) -> Result<Work<'_>, StoreError> {
         let mut slot = self.connection.lock().await;
-        if self.flush_failed.load(Ordering::Relaxed) {
-            return Err(StoreError::Unavailable(FLUSH_FAILED.to_owned()));
+        if self.fate_unknown.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable(FATE_UNKNOWN.to_owned()));
         }
         // Taken out: a caller that goes away halfway takes the connection with it, and closing it rolls back.
         let held = match slot.take() {
@@ -60,9 +61,9 @@ impl Writer {
 
     fn note_failed_commit(&self, error: &sqlx::Error) {
         let reason = sentence(error);
-        if is_failed_flush(error) {
-            self.flush_failed.store(true, Ordering::Relaxed);
-            tracing::error!(%reason, "{FLUSH_FAILED}");
+        if leaves_fate_unknown(error) {
+            self.fate_unknown.store(true, Ordering::Relaxed);
+            tracing::error!(%reason, "{FATE_UNKNOWN}");
         } else {
             tracing::warn!(%reason, "a transaction was rolled back");
         }
@@ -100,7 +101,7 @@ impl Work<'_> {
     }
 
     /// Runs the last statements, commits, and gives back what they returned. Returns only when the commit is durable, or is known
-    /// not to be: never where the disk failed to flush it, for then the next process may find it or not.
+    /// not to be: never where that cannot be known, for then the next process may find it or not.
     pub(super) async fn commit(mut self, statements: Statements) -> Result<Vec<SqliteRow>, StoreError> {
         match statements.commit(&mut self.held.connection, self.begun).await {
             Ok(returned) => {
@@ -110,7 +111,7 @@ impl Work<'_> {
             Err(error) => {
                 self.writer.note_failed_commit(&error);
                 self.discard().await;
-                if is_failed_flush(&error) {
+                if leaves_fate_unknown(&error) {
                     // Whoever waits gets no answer, which promises nothing.
                     return std::future::pending().await;
                 }
@@ -158,12 +159,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_a_failed_flush_nothing_is_written_until_a_restart() {
-        let writer = in_memory().await;
-        writer.begin().await.unwrap().finish(Ok(())).await.unwrap();
-        writer.note_failed_commit(&with_code(1034));
-        let refused = writer.begin().await.unwrap_err();
-        assert!(matches!(refused, StoreError::Unavailable(sentence) if sentence.contains("restarted")));
+    async fn after_a_commit_of_unknown_fate_nothing_is_written_until_a_restart() {
+        for error in [with_code(1034), sqlx::Error::WorkerCrashed] {
+            let writer = in_memory().await;
+            writer.begin().await.unwrap().finish(Ok(())).await.unwrap();
+            writer.note_failed_commit(&error);
+            let refused = writer.begin().await.unwrap_err();
+            assert!(matches!(refused, StoreError::Unavailable(sentence) if sentence.contains("restarted")));
+        }
     }
 
     #[tokio::test]

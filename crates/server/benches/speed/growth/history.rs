@@ -29,7 +29,7 @@ const TAKE: &str = "CREATE TEMP TABLE some_signals AS SELECT * FROM signals ORDE
 const INSERT: &str = "INSERT INTO signals SELECT * FROM some_signals; \
      INSERT INTO deliveries SELECT * FROM some_deliveries; \
      INSERT INTO outcomes SELECT * FROM some_outcomes; \
-     UPDATE some_orders SET client_order_id = randomblob(16), venue_order_id = 'paper-' || id; \
+     UPDATE some_orders SET client_order_id = unhex(printf('%012x', signal_id) || hex(randomblob(10))), venue_order_id = 'paper-' || id; \
      UPDATE some_fills SET client_order_id = \
      (SELECT o.client_order_id FROM some_orders o WHERE o.rowid = some_fills.rowid); \
      UPDATE some_fills SET exec_id = lower(hex(client_order_id)) || '-1'; \
