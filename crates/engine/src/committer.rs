@@ -16,9 +16,6 @@ const MAX_DELIVERIES: usize = 1_024;
 /// The most lane records in one transaction.
 const MAX_CHANGES: usize = 1_024;
 
-/// How often others get a turn at most before a commit begins.
-const GATHERING_TURNS: usize = 3;
-
 const WAITING: u8 = 0;
 const TAKEN: u8 = 1;
 const WITHDRAWN: u8 = 2;
@@ -180,33 +177,21 @@ impl CommitLoop {
                 count = self.changes.recv_many(&mut changes, MAX_CHANGES) => if count == 0 { break },
                 count = self.deliveries.recv_many(&mut deliveries, MAX_DELIVERIES) => if count == 0 { break },
             }
-            // Whichever woke us, take what else is there, and what those hand in who are about to: one fsync serves all.
-            for _ in 0..GATHERING_TURNS {
-                tokio::task::yield_now().await;
-                let before = changes.len() + deliveries.len();
-                self.take(&mut changes, &mut deliveries);
-                if changes.len() + deliveries.len() == before {
-                    break;
-                }
+            // Whichever woke us, take what else is there: one fsync serves all.
+            while changes.len() < MAX_CHANGES
+                && let Ok(record) = self.changes.try_recv()
+            {
+                changes.push(record);
+            }
+            while deliveries.len() < MAX_DELIVERIES
+                && let Ok(delivery) = self.deliveries.try_recv()
+            {
+                deliveries.push(delivery);
             }
             let taken = changes.len() + deliveries.len();
             let batch = Batch::of(changes.drain(..), deliveries.drain(..));
             self.commit(batch, &stored).await;
             self.pending.fetch_sub(taken, Ordering::AcqRel);
-        }
-    }
-
-    /// Takes what has been handed in, as much as goes into one transaction.
-    fn take(&mut self, changes: &mut Vec<Record>, deliveries: &mut Vec<Delivery>) {
-        while changes.len() < MAX_CHANGES
-            && let Ok(record) = self.changes.try_recv()
-        {
-            changes.push(record);
-        }
-        while deliveries.len() < MAX_DELIVERIES
-            && let Ok(delivery) = self.deliveries.try_recv()
-        {
-            deliveries.push(delivery);
         }
     }
 

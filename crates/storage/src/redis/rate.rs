@@ -19,8 +19,6 @@ static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("rat
 const PROBE_RATE: Rate = Rate { interval_us: 1, burst: 1_000_000 };
 /// The most tokens in one question: Redis does nothing else meanwhile.
 const MAX_TOKENS: usize = 256;
-/// How often other requests get a turn at most before a question leaves.
-const GATHERING_TURNS: usize = 4;
 
 /// A bucket, and what is looked under beside it: nothing where that is empty.
 struct Bucket {
@@ -71,24 +69,17 @@ async fn ask(link: Arc<Link>, mut waiting: mpsc::Receiver<Wanted>) {
     while let Some(first) = wanted(&mut next, &mut waiting).await {
         let rate = first.rate;
         let (mut buckets, mut answers) = (vec![first.bucket], vec![first.answer]);
-        // Requests that are about to ask do so first, for as long as there are some.
-        for _ in 0..GATHERING_TURNS {
-            tokio::task::yield_now().await;
-            let before = buckets.len();
-            while next.is_none()
-                && buckets.len() < MAX_TOKENS
-                && let Ok(wanted) = waiting.try_recv()
-            {
-                if wanted.rate == rate {
-                    buckets.push(wanted.bucket);
-                    answers.push(wanted.answer);
-                } else {
-                    next = Some(wanted);
-                }
-            }
-            if buckets.len() == before || buckets.len() == MAX_TOKENS || next.is_some() {
+        // Requests that are about to ask do so first.
+        tokio::task::yield_now().await;
+        while buckets.len() < MAX_TOKENS
+            && let Ok(wanted) = waiting.try_recv()
+        {
+            if wanted.rate != rate {
+                next = Some(wanted);
                 break;
             }
+            buckets.push(wanted.bucket);
+            answers.push(wanted.answer);
         }
         match link.ask(|connection| take(connection, buckets, rate)).await {
             // Nobody waits any more where the request was given up. Whoever is not answered is told by the end of the channel.
