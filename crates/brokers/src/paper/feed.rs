@@ -12,6 +12,15 @@ use crate::instruments;
 /// The waves: period in seconds and height in millionths of the price.
 const WAVES: [(i64, i64); 4] = [(2, 60), (30, 400), (600, 2_500), (14_400, 9_000)];
 const MILLION: i64 = 1_000_000;
+/// How far from its start a price may be at most, in millionths of it, whatever the moments of both.
+const REACH: i64 = {
+    let (mut height, mut wave) = (0, 0);
+    while wave < WAVES.len() {
+        height += WAVES[wave].1;
+        wave += 1;
+    }
+    2 * height * MILLION / (MILLION - height) + 1
+};
 
 /// The feed.
 #[derive(Clone, Copy, Debug)]
@@ -39,15 +48,30 @@ impl Feed {
     /// by alert prices is not marked by a price from nowhere; else around where the instrument usually trades.
     #[must_use]
     pub fn price(&self, instrument: &Instrument, anchor: Option<Anchor>, now: UnixMicros) -> Price {
-        let key = hash(self.seed, instrument.symbol.as_str().as_bytes());
+        let key = self.key(instrument);
         let swing = swing(key, now);
-        let (start, base) = match anchor {
-            Some(anchor) => (anchor.price.0, MILLION + self::swing(key, anchor.at)),
-            None => (starting_price(instrument, key), MILLION),
-        };
+        let start = self.start(instrument, anchor);
+        let base = MILLION + anchor.map_or(0, |anchor| self::swing(key, anchor.at));
         let now_millionths = Decimal::from(MILLION + swing);
         let price = start.saturating_mul(now_millionths).checked_div(Decimal::from(base)).unwrap_or(start);
         Price(price).round_to_tick(instrument.tick_size)
+    }
+
+    /// Where [`Self::price`] starts, and how far from there it may be at any moment. Cheaper than the price.
+    #[must_use]
+    pub fn reach(&self, instrument: &Instrument, anchor: Option<Anchor>) -> (Price, Price) {
+        let start = self.start(instrument, anchor);
+        // A tick more, because a price is put on its tick.
+        let reach = start.abs().saturating_mul(Decimal::new(REACH, 6)).saturating_add(instrument.tick_size.0);
+        (Price(start), Price(reach))
+    }
+
+    fn start(&self, instrument: &Instrument, anchor: Option<Anchor>) -> Decimal {
+        anchor.map_or_else(|| starting_price(instrument, self.key(instrument)), |anchor| anchor.price.0)
+    }
+
+    fn key(&self, instrument: &Instrument) -> u64 {
+        hash(self.seed, instrument.symbol.as_str().as_bytes())
     }
 }
 
@@ -132,6 +156,32 @@ mod tests {
         assert_eq!(feed.price(&instrument, Some(anchor), NOON), anchor.price);
         let later = feed.price(&instrument, Some(anchor), NOON.plus_seconds(60)).0;
         assert!((later - anchor.price.0).abs() < Decimal::from(100), "{later}");
+    }
+
+    #[test]
+    fn no_price_is_farther_from_its_start_than_it_may_be() {
+        let mut farthest = Decimal::ZERO;
+        for seed in 0..40 {
+            let feed = Feed::new(seed);
+            // The last of them is so small that its tick counts for more than its waves.
+            for (text, cents) in [("ES", 432_100), ("CL", -3_700), ("BTC/USD", 6_500_000), ("CL", 40)] {
+                let instrument = instrument(text);
+                for hours in 0..40 {
+                    let at = NOON.plus_seconds(hours * 3_613);
+                    let anchor = Some(Anchor { price: Price(Decimal::new(cents, 2)), at: NOON });
+                    for anchor in [anchor, None] {
+                        let (start, reach) = feed.reach(&instrument, anchor);
+                        let distance = (feed.price(&instrument, anchor, at).0 - start.0).abs();
+                        assert!(
+                            distance <= reach.0,
+                            "{text}, seed {seed}: {distance} from {start}, not {reach}"
+                        );
+                        farthest = farthest.max(distance / reach.0);
+                    }
+                }
+            }
+        }
+        assert!(farthest > Decimal::new(6, 1), "the bound is far from every price: {farthest}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use atomik_ports::broker::{Balance, VenuePosition};
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::book::{Holding, OrderRecord};
+use super::feed::Feed;
 use super::matching;
 use super::venue::{Account, Moment};
 
@@ -27,14 +28,12 @@ const DOLLARS: [&str; 3] = [CURRENCY, "USDT", "USDC"];
 impl Account {
     /// The account's money now.
     pub fn balance(&self, moment: &Moment) -> Balance {
-        let mut unrealized = Amount::ZERO;
         let mut simulated = false;
-        for holding in self.open_holdings() {
+        let equity = self.equity(|holding| {
             let tick = self.tick_of_held(holding, moment);
-            unrealized = unrealized + holding.position.unrealized_profit(&holding.instrument, tick.price);
             simulated |= tick.source == PriceSource::Simulated;
-        }
-        let equity = self.cash + unrealized;
+            tick.price
+        });
         let buying_power = (equity - self.margin_in_use()).max(Amount::ZERO);
         Balance { currency: CURRENCY.to_owned(), cash: self.cash, equity, buying_power, simulated }
     }
@@ -81,17 +80,41 @@ impl Account {
             OrderType::Limit | OrderType::StopLimit => order.limit_price.unwrap_or(market),
         };
         let needed = self.margin(instrument, price, growth);
-        let left = self.balance(moment).buying_power;
-        if needed > left {
-            return Err(format!(
-                "The order needs {} of buying power, {} is left.",
-                money(needed, RoundingStrategy::ToPositiveInfinity),
-                money(left, RoundingStrategy::ToNegativeInfinity)
-            ));
+        // Most accounts have enough at any price, and pricing all that is held costs more than all the rest of an order.
+        if needed > self.sure_buying_power(moment.feed) {
+            let left = self.balance(moment).buying_power;
+            if needed > left {
+                return Err(format!(
+                    "The order needs {} of buying power, {} is left.",
+                    money(needed, RoundingStrategy::ToPositiveInfinity),
+                    money(left, RoundingStrategy::ToNegativeInfinity)
+                ));
+            }
         }
         order.margin_per_unit =
             Amount(needed.0.checked_div(order.order_qty.0).unwrap_or(needed.0).round_dp(10));
         Ok(())
+    }
+
+    /// The account's money, with what it holds at these prices.
+    fn equity(&self, mut price: impl FnMut(&Holding) -> Price) -> Amount {
+        self.open_holdings().fold(self.cash, |sum, holding| {
+            sum + holding.position.unrealized_profit(&holding.instrument, price(holding))
+        })
+    }
+
+    /// The buying power that is left whatever the feed's prices are: what [`Self::balance`] says is never less. Below zero
+    /// where some prices would leave none.
+    pub(super) fn sure_buying_power(&self, feed: Feed) -> Amount {
+        let equity = self.equity(|holding| {
+            let instrument = &holding.instrument;
+            if let Some(price) = self.settings.fixed_price(&instrument.symbol) {
+                return price;
+            }
+            let (start, reach) = feed.reach(instrument, holding.anchor);
+            if holding.position.net_qty.is_long() { start - reach } else { start + reach }
+        });
+        equity - self.margin_in_use()
     }
 
     fn margin_in_use(&self) -> Amount {

@@ -138,6 +138,34 @@ fn check_orders(account: &Account, changes: &Changes) {
     }
 }
 
+#[test]
+fn an_order_that_only_the_prices_of_now_leave_enough_for_is_taken() {
+    let mut account = Account::open(BrokerAccountId(1), PaperSettings::default());
+    let moment = Moment { now: UnixMicros(1_774_008_000_000_000), feed: Feed::new(3) };
+    let mut buy = |number: u64, qty: i64| {
+        let request = OrderRequest {
+            client_order_id: client_order_id(number),
+            symbol: Symbol::parse("ES").unwrap(),
+            side: Side::Buy,
+            order_type: OrderType::Market,
+            time_in_force: TimeInForce::Ioc,
+            order_qty: Qty(Decimal::from(qty)),
+            limit_price: None,
+            stop_price: None,
+            reduce_only: false,
+            reference_price: Some(Price(Decimal::from(5_000))),
+        };
+        let status = account.submit(&request, &moment, &mut Changes::default()).status;
+        (status, account.sure_buying_power(moment.feed).0, account.balance(&moment).buying_power.0)
+    };
+    // Four hold 50,000 of 100,000; 24,000 more would be lost at the worst price.
+    let (status, sure, left) = buy(1, 4);
+    let three = Decimal::from(37_500);
+    assert!(status == OrderStatus::Filled && sure < three && three <= left, "{sure} sure, {left} left");
+    assert_eq!(buy(2, 3).0, OrderStatus::Filled);
+    assert_eq!(buy(3, 2).0, OrderStatus::Rejected, "it needs 25,000, and 12,500 are left");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
@@ -174,6 +202,9 @@ proptest! {
             let balance = account.balance(&moment);
             // Average prices are kept to ten decimals; that is all that may differ.
             prop_assert!((balance.equity.0 - worth).abs() < Decimal::new(1, 4), "{} against {}", balance.equity, worth);
+
+            let sure = account.sure_buying_power(moment.feed).max(Amount::ZERO);
+            prop_assert!(sure <= balance.buying_power, "{sure} was sure, and {} is left", balance.buying_power);
 
             // And exactly, from the venue's own parts.
             let realized: Decimal = account.holdings.values().map(|held| held.position.realized_profit.0).sum();
