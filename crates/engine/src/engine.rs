@@ -567,7 +567,7 @@ async fn take_up(work: &Arc<Work>, accounts: &Accounts, lanes: &Arc<Lanes>) -> R
     let now = work.clock.now();
     let (seeds, settled) = recovery::seeds(unfinished, work.registry.as_ref(), is_linked, now);
     if !settled.is_empty() {
-        work.committer.record(Box::new(settled)).await?;
+        work.committer.record(Arc::new(settled)).await?;
     }
     seeds.into_iter().for_each(|(key, seed)| lanes.restore(key, seed));
     Ok(())

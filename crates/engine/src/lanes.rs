@@ -209,7 +209,7 @@ impl Lanes {
         let lease = account.and_then(|account| work.lease_or_all(account).ok().flatten());
         tokio::spawn(async move {
             let changes = Changes { lease, outcomes: vec![outcome], ..Changes::default() };
-            match work.committer.record(Box::new(changes)).await {
+            match work.committer.record(Arc::new(changes)).await {
                 Ok(_) => work.ended(signal_id, strategy_id),
                 Err(error) => {
                     // It stays pending: the next start settles it, or the next sweep.

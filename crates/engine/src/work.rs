@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::at_rest::AtRest;
 use crate::cluster::{Informed, Membership, Moment};
-use crate::committer::{CommitLoop, Committer};
+use crate::committer::{CommitLoop, Committer, TURNS_IN_CLUSTER};
 use crate::engine::EngineParts;
 use crate::events::EventLog;
 use crate::intake::rate::RateGate;
@@ -60,8 +60,9 @@ impl Work {
     ) -> (Arc<Self>, CommitLoop, watch::Sender<bool>) {
         let EngineParts { store, clock, connectors, settings, cluster, rate_limiter } = parts;
         let (stop, stopped) = watch::channel(false);
+        let turns = if cluster.is_some() { TURNS_IN_CLUSTER } else { 0 };
         let (committer, commits) =
-            Committer::new(Arc::clone(&store), Arc::clone(&clock), settings.max_waiting_deliveries);
+            Committer::new(Arc::clone(&store), Arc::clone(&clock), settings.max_waiting_deliveries, turns);
         let run = u64::try_from(clock.now().0).unwrap_or_default();
         let ticks = Ticks::start();
         let began = Moment { tick: ticks.now(), wall: clock.now() };

@@ -5,6 +5,8 @@
 mod common;
 mod trading;
 
+use std::sync::Arc;
+
 use atomik_domain::{Action, Plan, StrategyId, UserId, WebhookId};
 use atomik_ports::journal::{Entry, NewSignal, SignalSource};
 use axum::http::{Method, StatusCode};
@@ -209,7 +211,7 @@ async fn a_signal_that_is_being_worked_on_keeps_its_strategy_from_being_deleted(
         repeat: None,
         targets: vec![StrategyId(made["id"].as_i64().unwrap())],
     };
-    let entry = Entry::Signal(Box::new(signal));
+    let entry = Entry::Signal(Arc::new(signal));
     desk.app.store.commit(vec![entry], desk.app.state.now()).await.unwrap();
     let (status, answer) = desk.client.delete(&path_of(&made)).await;
     assert_eq!((status, &answer["code"]), (StatusCode::CONFLICT, &json!("conflict")));

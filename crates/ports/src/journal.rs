@@ -1,6 +1,7 @@
 //! The hot path's writes: deliveries, signals, orders, fills, positions, outcomes.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use atomik_domain::alert::Action;
@@ -27,11 +28,11 @@ pub trait Journal: Send + Sync {
     async fn commit(&self, entries: Vec<Entry>, at: UnixMicros) -> Result<Vec<Receipt>, StoreError>;
 }
 
-/// Something to record.
+/// Something to record. What is needed afterwards too is shared and not copied.
 #[derive(Clone, Debug)]
 pub enum Entry {
     /// A delivery that passed every check: becomes a signal unless it repeats one.
-    Signal(Box<NewSignal>),
+    Signal(Arc<NewSignal>),
     /// A delivery that is known to repeat a stored signal: leaves the same row as a repeat that is found here, and no more.
     Repeat {
         /// What it would have become.
@@ -42,7 +43,7 @@ pub enum Entry {
     /// A delivery that was refused.
     Refusal(Box<Refusal>),
     /// What a lane decided or learned.
-    Changes(Box<Changes>),
+    Changes(Arc<Changes>),
 }
 
 /// What became of an [`Entry`].

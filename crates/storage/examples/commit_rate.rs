@@ -52,7 +52,7 @@ fn trade(tenant: &Tenant, signal_id: SignalId) -> Vec<Entry> {
             ..Changes::default()
         },
     ];
-    changes.map(|changes| Entry::Changes(Box::new(changes))).into()
+    changes.map(|changes| Entry::Changes(Arc::new(changes))).into()
 }
 
 struct Run {
@@ -84,7 +84,7 @@ async fn run(store: &dyn Store, name: &str, batch: usize, trades: bool) -> Run {
         let now = START.plus(i64::try_from(begin.elapsed().as_micros()).unwrap());
         let new = |number| {
             let targets = if trades { vec![alice.strategy.id] } else { Vec::new() };
-            Entry::Signal(Box::new(NewSignal { targets, ..unique(&alice, number) }))
+            Entry::Signal(Arc::new(NewSignal { targets, ..unique(&alice, number) }))
         };
         let entries: Vec<_> = (number..).take(batch).map(new).collect();
         number += batch as u64;

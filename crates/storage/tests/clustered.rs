@@ -24,7 +24,7 @@ const FIRST: PageRequest = PageRequest { limit: 200, before: None };
 const TOOL: OpenOptions = OpenOptions { access: Access::Shared, ..ALONE };
 
 fn one(signal: NewSignal) -> Vec<Entry> {
-    vec![Entry::Signal(Box::new(signal))]
+    vec![Entry::Signal(Arc::new(signal))]
 }
 
 fn first_of(receipts: &[Receipt]) -> SignalId {
@@ -331,7 +331,7 @@ async fn transactions_that_collide_are_tried_again() {
                     orders.reverse();
                 }
                 let changes = Changes { orders, ..Changes::default() };
-                store.commit(vec![Entry::Changes(Box::new(changes))], at(round)).await.unwrap();
+                store.commit(vec![Entry::Changes(Arc::new(changes))], at(round)).await.unwrap();
             }
         })
     });

@@ -6,6 +6,7 @@ mod database;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use atomik_domain::{
     Amount, Code, HaltMode, HaltScope, Order, OrderStatus, OutcomeStatus, SignalId, UnixMicros,
@@ -46,7 +47,7 @@ struct Filled {
 }
 
 async fn accept(store: &impl Journal, signal: NewSignal, at: UnixMicros) -> SignalId {
-    match store.commit(vec![Entry::Signal(Box::new(signal))], at).await.unwrap().as_slice() {
+    match store.commit(vec![Entry::Signal(Arc::new(signal))], at).await.unwrap().as_slice() {
         [Receipt::Stored { signal_id }] => *signal_id,
         other => panic!("the signal was not stored: {other:?}"),
     }
@@ -142,7 +143,7 @@ async fn trade(store: &SqliteStore, trader: &Tenant) {
         outcomes: vec![outcome(trader, filled, OutcomeStatus::Filled, Code::Filled)],
         ..Changes::default()
     };
-    store.commit(vec![Entry::Changes(Box::new(changes))], at(2)).await.unwrap();
+    store.commit(vec![Entry::Changes(Arc::new(changes))], at(2)).await.unwrap();
 }
 
 async fn open(database: &Database) -> PostgresStore {
@@ -215,7 +216,7 @@ async fn what_was_a_repeat_before_the_copy_is_one_after_it() {
         (identified(alice, 1, 1), at(4_000)),
         (identified(alice, 1, 2), at(4_000)),
     ] {
-        let entry = || vec![Entry::Signal(Box::new(repeat.clone()))];
+        let entry = || vec![Entry::Signal(Arc::new(repeat.clone()))];
         let expected = filled.store.commit(entry(), moment).await.unwrap();
         assert_eq!(copy.commit(entry(), moment).await.unwrap(), expected, "{:?}", repeat.repeat);
     }

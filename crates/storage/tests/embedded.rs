@@ -24,7 +24,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 const FIRST: PageRequest = PageRequest { limit: 200, before: None };
 
 fn signals(tenant: &Tenant, count: usize) -> Vec<Entry> {
-    (0..count).map(|_| Entry::Signal(Box::new(signal(tenant)))).collect()
+    (0..count).map(|_| Entry::Signal(Arc::new(signal(tenant)))).collect()
 }
 
 async fn shared(dir: &Path) -> Result<SqliteStore, OpenError> {
@@ -184,7 +184,7 @@ async fn reopening_keeps_everything() {
     let store = SqliteStore::open(dir.path(), START).await.unwrap();
     let installation = store.installation();
     let alice = tenant(&store, "alice").await.unwrap();
-    let receipts = store.commit(vec![Entry::Signal(Box::new(windowed(&alice, 1)))], at(0)).await.unwrap();
+    let receipts = store.commit(vec![Entry::Signal(Arc::new(windowed(&alice, 1)))], at(0)).await.unwrap();
     let Receipt::Stored { signal_id } = receipts[0] else { panic!("{receipts:?}") };
     let intent = order(&alice, signal_id, 0);
     let changes = Changes {
@@ -193,7 +193,7 @@ async fn reopening_keeps_everything() {
         positions: vec![position(&alice, 2)],
         ..Changes::default()
     };
-    store.commit(vec![Entry::Changes(Box::new(changes))], at(0)).await.unwrap();
+    store.commit(vec![Entry::Changes(Arc::new(changes))], at(0)).await.unwrap();
     let before = store.signal(alice.user.id, signal_id).await.unwrap();
     drop(store);
 
@@ -203,7 +203,7 @@ async fn reopening_keeps_everything() {
     assert_eq!(store.positions_of(alice.strategy.id).await.unwrap(), [position(&alice, 2)]);
     let snapshot = store.snapshot().await.unwrap();
     assert_eq!((snapshot.users, snapshot.webhooks), (vec![alice.user.clone()], vec![alice.webhook.clone()]));
-    let again = vec![Entry::Signal(Box::new(windowed(&alice, 1)))];
+    let again = vec![Entry::Signal(Arc::new(windowed(&alice, 1)))];
     let receipts = store.commit(again, at(0).plus(1)).await.unwrap();
     assert!(matches!(receipts[0], Receipt::Replayed { .. }), "repeats are known across restarts");
     let receipts = store.commit(signals(&alice, 1), at(0)).await.unwrap();
@@ -258,7 +258,7 @@ async fn callers_that_go_away_leave_whole_commits_and_a_store_that_works() {
     let targeted = || NewSignal { targets: vec![alice.strategy.id, StrategyId(77)], ..signal(&alice) };
     for patience_us in (0..3_000).step_by(20) {
         let refused = Entry::Refusal(Box::new(refusal(&alice, 401, Code::InvalidSecret)));
-        let entries = vec![Entry::Signal(Box::new(targeted())), refused];
+        let entries = vec![Entry::Signal(Arc::new(targeted())), refused];
         let patience = Duration::from_micros(patience_us);
         let _ = tokio::time::timeout(patience, store.commit(entries, at(0))).await;
     }
@@ -290,10 +290,10 @@ async fn a_repeat_is_recognized_after_a_restart_and_after_a_fault() {
     let options = OpenOptions { max_size_bytes: Some(512 * 1_024), ..OpenOptions::default() };
     let store = SqliteStore::open_with(dir.path(), options, START).await.unwrap();
     let alice = tenant(&store, "alice").await.unwrap();
-    let again = || vec![Entry::Signal(Box::new(windowed(&alice, 1)))];
+    let again = || vec![Entry::Signal(Arc::new(windowed(&alice, 1)))];
     let first = stored(&store.commit(again(), at(0)).await.unwrap());
     let large = NewSignal { payload: "x".repeat(1_024 * 1_024), ..signal(&alice) };
-    store.commit(vec![Entry::Signal(Box::new(large))], at(0)).await.unwrap_err();
+    store.commit(vec![Entry::Signal(Arc::new(large))], at(0)).await.unwrap_err();
     assert_eq!(replayed(&store.commit(again(), at(0)).await.unwrap()), first, "after a fault");
     drop(store);
     let restarted = SqliteStore::open(dir.path(), START).await.unwrap();
@@ -307,8 +307,8 @@ async fn a_signal_that_was_not_stored_is_no_first() {
     let store = SqliteStore::open_with(dir.path(), options, START).await.unwrap();
     let alice = tenant(&store, "alice").await.unwrap();
     let large = NewSignal { payload: "x".repeat(1_024 * 1_024), ..windowed(&alice, 1) };
-    store.commit(vec![Entry::Signal(Box::new(large))], at(0)).await.unwrap_err();
-    stored(&store.commit(vec![Entry::Signal(Box::new(windowed(&alice, 1)))], at(0)).await.unwrap());
+    store.commit(vec![Entry::Signal(Arc::new(large))], at(0)).await.unwrap_err();
+    stored(&store.commit(vec![Entry::Signal(Arc::new(windowed(&alice, 1)))], at(0)).await.unwrap());
 }
 
 fn stored(receipts: &[Receipt]) -> SignalId {
@@ -336,7 +336,7 @@ async fn a_search_by_outcome_goes_back_a_bounded_way_at_a_time() {
     let store = SqliteStore::open(dir.path(), START).await.unwrap();
     let alice = tenant(&store, "alice").await.unwrap();
     let pending = NewSignal { targets: vec![alice.strategy.id], ..signal(&alice) };
-    let entries = [pending, signal(&alice)].map(|new| Entry::Signal(Box::new(new)));
+    let entries = [pending, signal(&alice)].map(|new| Entry::Signal(Arc::new(new)));
     store.commit(entries.into(), START).await.unwrap();
     move_ahead(dir.path(), 1_000).await;
     for (status, oldest_first) in [(OutcomeStatus::Pending, false), (OutcomeStatus::Skipped, true)] {
@@ -418,7 +418,7 @@ async fn what_is_counted_is_of_one_moment() {
         for _ in 0..400 {
             // Both or neither.
             let refusal = Entry::Refusal(Box::new(refusal(&trader, 401, Code::InvalidSecret)));
-            let pair = vec![Entry::Signal(Box::new(signal(&trader))), refusal];
+            let pair = vec![Entry::Signal(Arc::new(signal(&trader))), refusal];
             writer.commit(pair, START).await.unwrap();
         }
     });
@@ -440,7 +440,7 @@ async fn a_search_since_a_moment_goes_back_no_further() {
     let alice = tenant(&store, "alice").await.unwrap();
     for second in [0, 3_600] {
         let new = NewSignal { received_at: at(second), ..signal(&alice) };
-        store.commit(vec![Entry::Signal(Box::new(new))], START).await.unwrap();
+        store.commit(vec![Entry::Signal(Arc::new(new))], START).await.unwrap();
     }
     move_ahead(dir.path(), 1_000).await;
     let skipped = TradeFilter { outcome: Some(OutcomeStatus::Skipped), ..TradeFilter::default() };
@@ -488,7 +488,7 @@ async fn fills_of_before_their_index_was_turned_round_are_all_kept() {
     let store = SqliteStore::open(dir.path(), START).await.unwrap();
     let alice = tenant(&store, "alice").await.unwrap();
     let fills: Vec<_> = (1..=3).map(|n| fill(&order(&alice, SignalId(n), 0), &format!("e-{n}"))).collect();
-    let record = || Entry::Changes(Box::new(Changes { fills: fills.clone(), ..Changes::default() }));
+    let record = || Entry::Changes(Arc::new(Changes { fills: fills.clone(), ..Changes::default() }));
     store.commit(vec![record()], START).await.unwrap();
     let before = store.fills(alice.user.id, &TradeFilter::default(), FIRST).await.unwrap();
     assert_eq!(before.items.len(), 3);

@@ -5,6 +5,7 @@
 mod database;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use atomik_domain::{BrokerAccountId, Code, Order, OrderStatus, OutcomeStatus, SignalId, StrategyId};
@@ -63,7 +64,7 @@ async fn intend(store: &PostgresStore, tenant: &Tenant, lease: Lease, leg: u8) -
     let mut intent = order(tenant, SignalId(1), leg);
     intent.broker_account_id = lease.broker_account_id;
     let changes = Changes { lease: Some(lease), intents: vec![intent], ..Changes::default() };
-    let receipts = store.commit(vec![Entry::Changes(Box::new(changes))], at(0)).await.unwrap();
+    let receipts = store.commit(vec![Entry::Changes(Arc::new(changes))], at(0)).await.unwrap();
     receipts.into_iter().next().unwrap()
 }
 
@@ -131,7 +132,7 @@ async fn all_that_a_lane_may_record_is_recorded_under_its_lease() {
             positions: vec![position(tenant, i64::from(leg) + 1)],
             outcomes: vec![outcome(tenant, SignalId(1), OutcomeStatus::Filled, Code::Filled)],
         };
-        let entries = vec![Entry::Changes(Box::new(changes)), Entry::Signal(Box::new(signal(tenant)))];
+        let entries = vec![Entry::Changes(Arc::new(changes)), Entry::Signal(Arc::new(signal(tenant)))];
         let receipts = one.commit(entries, at(0)).await.unwrap();
         assert!(matches!(receipts[..], [Receipt::Recorded { .. }, Receipt::Stored { .. }]), "{receipts:?}");
         let stored = one.order(tenant.user.id, made.request.client_order_id).await.unwrap();
@@ -148,7 +149,7 @@ async fn what_others_record_in_the_same_call_is_recorded_all_the_same() {
         intents: vec![order(&tenants[0], SignalId(1), 0)],
         ..Changes::default()
     };
-    let entries = vec![Entry::Changes(Box::new(lost)), Entry::Signal(Box::new(signal(&tenants[0])))];
+    let entries = vec![Entry::Changes(Arc::new(lost)), Entry::Signal(Arc::new(signal(&tenants[0])))];
     let receipts = other.commit(entries, at(0)).await.unwrap();
     assert!(matches!(receipts[..], [Receipt::LeaseLost, Receipt::Stored { .. }]), "{receipts:?}");
 }
@@ -171,7 +172,7 @@ async fn what_waits_is_read_by_the_account_it_waits_on() {
     let mut ids = Vec::new();
     for tenant in [&tenants[0], &tenants[1], &tenants[0]] {
         let targets = vec![tenant.strategy.id];
-        let entry = Entry::Signal(Box::new(NewSignal { targets, ..signal(tenant) }));
+        let entry = Entry::Signal(Arc::new(NewSignal { targets, ..signal(tenant) }));
         let [Receipt::Stored { signal_id }] = one.commit(vec![entry], at(0)).await.unwrap()[..] else {
             panic!()
         };

@@ -38,7 +38,7 @@ struct Trial {
 fn trials(known: &NewSignal, text: &'static str) -> [Trial; 2] {
     let at_once = [Cut::After, LATE, Cut::Before].map(|cut| (cut, true));
     [
-        Trial { cut_at: "COMMIT", beside: Some(Entry::Signal(Box::new(known.clone()))), cuts: CUTS },
+        Trial { cut_at: "COMMIT", beside: Some(Entry::Signal(Arc::new(known.clone()))), cuts: CUTS },
         Trial { cut_at: text, beside: None, cuts: at_once },
     ]
 }
@@ -54,7 +54,7 @@ impl Trial {
 }
 
 fn one(signal: NewSignal) -> Vec<Entry> {
-    vec![Entry::Signal(Box::new(signal))]
+    vec![Entry::Signal(Arc::new(signal))]
 }
 
 /// A store whose connections go through a proxy.
@@ -99,7 +99,7 @@ async fn a_commit_whose_answer_is_lost_is_told_as_it_is() {
     for trial in trials(&known, r#"{"action":"BUY"}"#) {
         for (cut, taken) in trial.cuts {
             id += 1;
-            let new = || Entry::Signal(Box::new(identified(&alice, id, 1)));
+            let new = || Entry::Signal(Arc::new(identified(&alice, id, 1)));
             let (before, sessions) = (stored(&store, &alice).await, backends(&mut watching).await);
             proxy.cut_at(trial.cut_at, cut);
             let told = store.commit(trial.entries(new()), at(0)).await;
@@ -155,7 +155,7 @@ async fn an_intent_whose_commit_is_lost_is_told_as_it_is() {
             let sessions = backends(&mut watching).await;
             let changes = Changes { intents: vec![intent], ..Changes::default() };
             proxy.cut_at(trial.cut_at, cut);
-            let told = store.commit(trial.entries(Entry::Changes(Box::new(changes))), at(0)).await;
+            let told = store.commit(trial.entries(Entry::Changes(Arc::new(changes))), at(0)).await;
             assert!(proxy.has_cut());
             assert_eq!(told.is_ok(), taken, "{} {cut:?}: {told:?}", trial.cut_at);
             if let Ok(receipts) = told {
@@ -194,7 +194,7 @@ async fn a_connection_that_breaks_before_the_commit_costs_nothing() {
     for cut in [Cut::Before, Cut::After] {
         for at_text in ["BEGIN", "as_expected", "INSERT INTO signals"] {
             // A repeat beside it has to be looked at first, in a transaction that is begun.
-            let repeat = (at_text == "BEGIN").then(|| Entry::Signal(Box::new(known.clone())));
+            let repeat = (at_text == "BEGIN").then(|| Entry::Signal(Arc::new(known.clone())));
             proxy.cut_at(at_text, cut);
             // Its statement is prepared anew on a new connection, so the text is seen.
             let entries = one(signal(&alice)).into_iter().chain(repeat).collect();

@@ -295,7 +295,7 @@ impl Taking {
         if settled.is_empty() {
             return Ok(());
         }
-        self.work.committer.record(Box::new(settled)).await.map(drop)
+        self.work.committer.record(Arc::new(settled)).await.map(drop)
     }
 
     /// Forgets accounts that were unlinked, once nothing is left to do there.

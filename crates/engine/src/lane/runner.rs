@@ -169,13 +169,14 @@ impl LaneRunner {
     /// where another node works on the account by now.
     async fn record(&self, mut changes: Box<Changes>) -> Option<Vec<ClientOrderId>> {
         changes.lease = self.link.lease;
+        let changes = Arc::new(*changes);
         let mut pause = Duration::from_millis(50);
         failpoint::hit("before_record");
         loop {
             if self.link.is_lost() {
                 return None;
             }
-            match self.work.committer.record(changes.clone()).await {
+            match self.work.committer.record(Arc::clone(&changes)).await {
                 Ok(Receipt::LeaseLost) => {
                     tracing::warn!(account = %self.link.id, "nothing is recorded under a lease that was lost");
                     self.link.lose();
@@ -183,7 +184,7 @@ impl LaneRunner {
                 }
                 Ok(receipt) => {
                     failpoint::hit("after_record");
-                    self.publish(*changes);
+                    self.publish(Arc::unwrap_or_clone(changes));
                     return match receipt {
                         Receipt::Recorded { repeated_intents } => Some(repeated_intents),
                         _ => Some(Vec::new()),

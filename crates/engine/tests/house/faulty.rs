@@ -2,6 +2,7 @@
 //! as its commits do.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
@@ -98,7 +99,7 @@ impl Journal for FaultyStore {
         }
         if self.knows_intents.load(Ordering::SeqCst) {
             let before = Changes { intents, ..Changes::default() };
-            self.inner.commit(vec![Entry::Changes(Box::new(before))], at).await?;
+            self.inner.commit(vec![Entry::Changes(Arc::new(before))], at).await?;
         }
         let is_refused = self.refuses_leases.load(Ordering::SeqCst);
         let is_leased = |entry: &Entry| matches!(entry, Entry::Changes(changes) if changes.lease.is_some());

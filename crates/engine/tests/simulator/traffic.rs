@@ -1,5 +1,7 @@
 //! What comes from outside: alerts, what people do by hand, and what venues do by themselves.
 
+use std::sync::Arc;
+
 use atomik_domain::{Code, ExecutionReport, OrderStatus, StrategyId, UnixMicros, WebhookId};
 use atomik_engine::lane::{Event, Job, LaneKey, LaneSeed};
 use atomik_engine::recovery;
@@ -63,7 +65,7 @@ impl Sim {
             true => START.plus(self.at),
             false => self.nodes[n].wall(self.at),
         };
-        let entry = Entry::Signal(Box::new(signal.clone()));
+        let entry = Entry::Signal(Arc::new(signal.clone()));
         let receipt = self.book.commit(&[entry], at).pop().expect("a receipt");
         self.say((n, signal.action, &signal.comment, &signal.targets, &receipt));
         self.counts.repeats += u64::from(matches!(receipt, Receipt::Replayed { .. }));

@@ -2,6 +2,7 @@
 //! the real stores; the rows are kept under the constraints that those have.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use atomik_domain::{
     BrokerAccountId, ClientOrderId, Code, ExecId, Fill, Order, OrderStatus, Outcome, OutcomeStatus,
@@ -95,7 +96,7 @@ impl Book {
 
     /// Stores a signal that repeats none.
     pub fn store(&mut self, signal: NewSignal, at: UnixMicros) -> SignalId {
-        match self.commit(&[Entry::Signal(Box::new(signal))], at)[..] {
+        match self.commit(&[Entry::Signal(Arc::new(signal))], at)[..] {
             [Receipt::Stored { signal_id }] => signal_id,
             ref other => panic!("a new signal is stored, and not {other:?}"),
         }
@@ -103,7 +104,7 @@ impl Book {
 
     /// Records changes; returns the intents that existed already. `None`: they were made under a lease that is another's.
     pub fn record(&mut self, changes: Box<Changes>, at: UnixMicros) -> Option<Vec<ClientOrderId>> {
-        match self.commit(&[Entry::Changes(changes)], at).pop() {
+        match self.commit(&[Entry::Changes(Arc::from(changes))], at).pop() {
             Some(Receipt::Recorded { repeated_intents }) => Some(repeated_intents),
             Some(Receipt::LeaseLost) => None,
             other => panic!("changes are recorded or refused, and not {other:?}"),

@@ -1,6 +1,7 @@
 //! Reading back what happened.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use atomik_domain::{
     BrokerAccountId, Code, OrderStatus, OutcomeStatus, Price, SignalId, SignedQty, StrategyId, UnixMicros,
@@ -73,7 +74,7 @@ pub async fn a_repeat_that_was_known_leaves_the_row_of_one_that_was_found(fixtur
     let known = NewSignal { repeat: windowed(&alice, 2).repeat, ..again };
     let entries = vec![
         Entry::Repeat { signal: Box::new(known.clone()), first },
-        Entry::Signal(Box::new(NewSignal { targets: Vec::new(), ..known })),
+        Entry::Signal(Arc::new(NewSignal { targets: Vec::new(), ..known })),
     ];
     let receipts = store.commit(entries, START.plus(2_300)).await.unwrap();
     let recorded = Receipt::Recorded { repeated_intents: Vec::new() };

@@ -1,5 +1,7 @@
 //! What a commit records.
 
+use std::sync::Arc;
+
 use atomik_domain::{
     Amount, ClientOrderId, Code, ExecId, OrderStatus, OutcomeStatus, Position, Price, Qty, SignalId,
     SignedQty, StrategyId, UnixMicros,
@@ -24,11 +26,11 @@ pub async fn receipts_come_in_the_order_of_entries(fixture: &impl Fixture) {
         .commit(
             vec![
                 Entry::Refusal(Box::new(refusal(&alice, 401, Code::InvalidSecret))),
-                Entry::Signal(Box::new(windowed(&alice, 1))),
-                Entry::Changes(Box::default()),
-                Entry::Signal(Box::new(windowed(&alice, 1))),
-                Entry::Signal(Box::new(identified(&alice, 1, 1))),
-                Entry::Signal(Box::new(identified(&alice, 1, 2))),
+                Entry::Signal(Arc::new(windowed(&alice, 1))),
+                Entry::Changes(Arc::default()),
+                Entry::Signal(Arc::new(windowed(&alice, 1))),
+                Entry::Signal(Arc::new(identified(&alice, 1, 1))),
+                Entry::Signal(Arc::new(identified(&alice, 1, 2))),
             ],
             at(0),
         )
@@ -114,7 +116,7 @@ pub async fn an_intent_is_recorded_once_in_one_batch(fixture: &impl Fixture) {
     let store = fixture.store();
     let alice = tenant(&*store, "alice").await.unwrap();
     let intent = order(&alice, SignalId(1), 0);
-    let entry = || Entry::Changes(Box::new(Changes { intents: vec![intent.clone()], ..Changes::default() }));
+    let entry = || Entry::Changes(Arc::new(Changes { intents: vec![intent.clone()], ..Changes::default() }));
     let receipts = store.commit(vec![entry(), entry()], at(0)).await.unwrap();
     assert_eq!(receipts, [recorded(vec![]), recorded(vec![intent.request.client_order_id])]);
 }
@@ -133,7 +135,7 @@ pub async fn an_order_is_replaced_by_its_latest(fixture: &impl Fixture) {
         order.updated_at = at(filled);
         order
     };
-    let entry = |changes: Changes| Entry::Changes(Box::new(changes));
+    let entry = |changes: Changes| Entry::Changes(Arc::new(changes));
     let batch = vec![
         entry(Changes { intents: vec![intent.clone()], ..Changes::default() }),
         entry(Changes { orders: vec![standing(OrderStatus::Working, 0)], ..Changes::default() }),

@@ -44,7 +44,7 @@ pub const FIRST: PageRequest = PageRequest { limit: 50, before: None };
 
 /// Commits signals and says what became of each.
 pub async fn commit(store: &dyn Store, signals: Vec<NewSignal>, at: UnixMicros) -> Vec<Receipt> {
-    let entries = signals.into_iter().map(|signal| Entry::Signal(Box::new(signal))).collect();
+    let entries = signals.into_iter().map(|signal| Entry::Signal(Arc::new(signal))).collect();
     store.commit(entries, at).await.unwrap()
 }
 
@@ -59,7 +59,7 @@ pub async fn accept(store: &dyn Store, signal: NewSignal, at: UnixMicros) -> Sig
 /// Commits changes and gives what they are answered with.
 pub async fn change(store: &dyn Store, changes: Changes) -> Receipt {
     let mut receipts =
-        store.commit(vec![Entry::Changes(Box::new(changes))], crate::builders::START).await.unwrap();
+        store.commit(vec![Entry::Changes(Arc::new(changes))], crate::builders::START).await.unwrap();
     receipts.remove(0)
 }
 
