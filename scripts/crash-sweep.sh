@@ -12,17 +12,27 @@ export ATOMIK_FIRST_SEED=${ATOMIK_FIRST_SEED:-$(date +%s)000}
 sweep=(cargo test --workspace --test crash_sweep)
 "${sweep[@]}" --no-run
 said=$(mktemp)
-on_embedded=
+halves=()
+# All that a half began ends with it, the programs under test too: each is a group of processes of its own.
 stop() {
-    [ -z "$on_embedded" ] || kill "$on_embedded" 2>/dev/null || true
+    for half in "${halves[@]}"; do kill -TERM -- "-$half" 2>/dev/null || true; done
     rm -f "$said"
 }
 trap stop EXIT
-ATOMIK_TEST_BACKEND=embedded ATOMIK_CRASHES=$((crashes > 1 ? crashes - on_postgres : 1)) "${sweep[@]}" -- --nocapture >"$said" 2>&1 &
-on_embedded=$!
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+set -m
+ATOMIK_TEST_BACKEND=embedded ATOMIK_CRASHES=$((crashes > 1 ? crashes - on_postgres : 1)) \
+    "${sweep[@]}" -- --nocapture >"$said" 2>&1 </dev/null &
+halves+=($!)
+ATOMIK_TEST_BACKEND=postgres ATOMIK_CRASHES=$on_postgres \
+    scripts/with-postgres.sh "${sweep[@]}" -- --nocapture </dev/null &
+halves+=($!)
+set +m
+# A signal ends this wait at once, and then both halves.
 status=0
-ATOMIK_TEST_BACKEND=postgres ATOMIK_CRASHES=$on_postgres scripts/with-postgres.sh "${sweep[@]}" -- --nocapture || status=$?
-wait "$on_embedded" || status=$?
-on_embedded=
+wait "${halves[1]}" || status=$?
+wait "${halves[0]}" || status=$?
 cat "$said"
 exit "$status"
