@@ -54,7 +54,8 @@ step 'Metrics that the documents name' scripts/check-metrics.sh
 step 'Dashboard' tests scripts/check-dashboard.sh
 step 'Build of the dashboard' scripts/build-dashboard.sh
 step 'Lints' cargo clippy --workspace --all-targets -- -D warnings
-step 'Lints with fail points' cargo clippy --workspace --all-targets --features atomik-server/failpoints -- -D warnings
+# Of the tests only this one is another with them.
+step 'Lints with fail points' cargo clippy --workspace --lib --bins --test crash_points --features atomik-server/failpoints -- -D warnings
 step 'Dependencies' scripts/check-dependencies.sh
 
 # Before the tests, which compare readings of amounts with those of the clients that this installs.
