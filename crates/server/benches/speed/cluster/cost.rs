@@ -33,7 +33,8 @@ impl Sub for Cost {
     fn sub(self, earlier: Self) -> Self {
         Self {
             nodes_us: self.nodes_us - earlier.nodes_us,
-            postgres_us: self.postgres_us - earlier.postgres_us,
+            // With a process of it that has ended goes what that one had used.
+            postgres_us: self.postgres_us.saturating_sub(earlier.postgres_us),
             redis_us: self.redis_us - earlier.redis_us,
             wal_bytes: self.wal_bytes - earlier.wal_bytes,
             transactions: self.transactions - earlier.transactions,

@@ -34,7 +34,7 @@ const CONNECTIONS: usize = 256;
 const FAST: How = How { connections: CONNECTIONS, pace: Pace::AsFastAsPossible };
 const OVER_FEW: How = How { connections: load::CONNECTIONS, ..FAST };
 /// How often each installation is measured, in turns.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
 /// How many webhooks are stored in the small and in the large installation.
 const FEW: usize = 1_000;
 const MANY: usize = 1_000_000;
