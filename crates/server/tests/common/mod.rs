@@ -60,6 +60,13 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// The end of what a server has logged in its data directory.
+pub fn last_words(data_dir: &Path) -> String {
+    let log = std::fs::read_to_string(data_dir.join("server.log")).unwrap_or_default();
+    let lines: Vec<_> = log.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
 /// A server on a free port. Killed when dropped.
 pub struct Server {
     child: Child,
@@ -80,7 +87,7 @@ impl Server {
     /// And by another program, which becomes this one.
     pub fn start_under(starter: &[&str], data_dir: &Path, environment: &[(&str, &str)]) -> Self {
         Self::try_start_under(starter, data_dir, environment)
-            .expect("the server ended at once; see server.log")
+            .unwrap_or_else(|| panic!("the server ended at once:\n{}", last_words(data_dir)))
     }
 
     /// `None` where it ended before it said where it listens.

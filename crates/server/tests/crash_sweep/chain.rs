@@ -1,7 +1,6 @@
 //! One history: the program lives many short lives on the same books, each ended by a kill, and then a quiet one.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use atomik_testkit::fuzz::Random;
@@ -10,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::{Alert, Wants, ask};
-use crate::common::{PATIENCE, Server, body_of, readiness};
+use crate::common::{PATIENCE, Server, body_of, last_words, readiness};
 use crate::oracle;
 use crate::strace::{self, Kill};
 use crate::trader::{ALLOWED, PAPER, Trader};
@@ -240,17 +239,10 @@ impl Chain {
     }
 }
 
-/// The end of a log.
-fn last_words(of: &Path) -> String {
-    let log = std::fs::read_to_string(of).unwrap_or_default();
-    let lines: Vec<_> = log.lines().collect();
-    lines[lines.len().saturating_sub(40)..].join("\n")
-}
-
 impl Drop for Chain {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}\n{}", self.name(), last_words(&self.dir.path().join("server.log")));
+            eprintln!("{}\n{}", self.name(), last_words(self.dir.path()));
         }
     }
 }
